@@ -1,0 +1,31 @@
+# What every target is compiled and linked with. The reasons for clang + libc++ are in docs/architecture.md.
+set(CMAKE_CXX_STANDARD 23)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+add_compile_options(-stdlib=libc++ -Wall -Wextra -Wpedantic -Wshadow=local -Wnon-virtual-dtor -Werror
+  -ffunction-sections -fdata-sections -fno-omit-frame-pointer)
+add_compile_definitions(_GNU_SOURCE)
+add_link_options(-stdlib=libc++ -fuse-ld=lld -Wl,--gc-sections)
+
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
+set(CMAKE_CXX_FLAGS_DEBUG "-O1 -gline-tables-only")
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  add_compile_definitions(_LIBCPP_HARDENING_MODE=_LIBCPP_HARDENING_MODE_FAST)
+else()
+  add_compile_definitions(_LIBCPP_HARDENING_MODE=_LIBCPP_HARDENING_MODE_DEBUG)
+endif()
+
+if(CONSIGN_SANITIZE)
+  add_compile_options(-fsanitize=${CONSIGN_SANITIZE} -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${CONSIGN_SANITIZE})
+endif()
+if(CONSIGN_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()

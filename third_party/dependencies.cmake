@@ -1,0 +1,37 @@
+# How each dependency is found. All come from Debian 12 packages (packaging/bootstrap.sh); none is vendored.
+# Licences: third_party/NOTICES.md.
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
+find_package(Boost 1.81 REQUIRED)
+find_package(nlohmann_json REQUIRED)
+
+find_path(SQLITE3_INCLUDE sqlite3.h REQUIRED)
+find_path(ZSTD_INCLUDE zstd.h REQUIRED)
+find_path(TOMLPLUSPLUS_INCLUDE toml++/toml.h REQUIRED)
+find_path(CLI11_INCLUDE CLI/CLI.hpp REQUIRED)
+find_path(CATCH2_INCLUDE catch2/catch.hpp REQUIRED)
+
+# The release binary links archives only; the sanitizer builds link the shared libraries.
+if(CONSIGN_STATIC)
+  set(OPENSSL_USE_STATIC_LIBS TRUE)
+  find_library(CRYPTO_LIBRARY libcrypto.a REQUIRED)
+  find_library(SSL_LIBRARY libssl.a REQUIRED)
+  find_library(SQLITE3_LIBRARY libsqlite3.a REQUIRED)
+  find_library(ZSTD_LIBRARY libzstd.a REQUIRED)
+else()
+  find_library(CRYPTO_LIBRARY crypto REQUIRED)
+  find_library(SSL_LIBRARY ssl REQUIRED)
+  find_library(SQLITE3_LIBRARY sqlite3 REQUIRED)
+  find_library(ZSTD_LIBRARY zstd REQUIRED)
+endif()
+
+add_library(consign_asio INTERFACE)
+target_include_directories(consign_asio SYSTEM INTERFACE ${Boost_INCLUDE_DIRS})
+target_compile_definitions(consign_asio INTERFACE
+  BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED
+  BOOST_ASIO_DISABLE_BOOST_COROUTINE BOOST_ALL_NO_LIB BOOST_URL_NO_LIB BOOST_URL_STATIC_LINK)
+
+set(CONSIGN_LIBRARIES_base  nlohmann_json::nlohmann_json ${CRYPTO_LIBRARY} Threads::Threads ${CMAKE_DL_LIBS})
+set(CONSIGN_LIBRARIES_net   consign_asio ${SSL_LIBRARY} ${CRYPTO_LIBRARY})
+set(CONSIGN_LIBRARIES_store ${SQLITE3_LIBRARY})
+set(CONSIGN_LIBRARIES_artifact ${ZSTD_LIBRARY})
