@@ -9,10 +9,11 @@ if(CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
 endif()
 
-add_compile_options(-stdlib=libc++ -Wall -Wextra -Wpedantic -Wshadow=local -Wnon-virtual-dtor -Werror
+# libc++ 19 has std::jthread and std::stop_token only with -fexperimental-library.
+add_compile_options(-stdlib=libc++ -fexperimental-library -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Werror
   -ffunction-sections -fdata-sections -fno-omit-frame-pointer)
 add_compile_definitions(_GNU_SOURCE)
-add_link_options(-stdlib=libc++ -fuse-ld=lld -Wl,--gc-sections)
+add_link_options(-stdlib=libc++ -fexperimental-library -fuse-ld=lld -Wl,--gc-sections)
 
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 set(CMAKE_CXX_FLAGS_DEBUG "-O1 -gline-tables-only")

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <sys/types.h>
+#include <utility>
 
 namespace consign {
 
@@ -60,7 +61,7 @@ class DirectoryLock {
 class TemporaryDirectory {
   public:
     static Result<TemporaryDirectory> make(std::string_view prefix,
-                                           const std::filesystem::path& parent = std::filesystem::temp_directory_path());
+                                           const std::filesystem::path& parent = {}); ///< empty: $TMPDIR
     TemporaryDirectory(TemporaryDirectory&& other) noexcept : path_(std::exchange(other.path_, {})) {}
     TemporaryDirectory& operator=(TemporaryDirectory&& other) noexcept {
         std::swap(path_, other.path_);

@@ -41,10 +41,11 @@ class Subprocess {
 
     pid_t pid() const { return pid_; }
     int output_fd() const { return output_.get(); } ///< read end, -1 when redirected
-    /// Waits until it ends, at most `timeout`; nullopt: still running.
+    /// Waits until it ends, at most `timeout`; nullopt: still running. What is left of its group is killed
+    /// then: once the child is reaped, the group's number may belong to somebody else.
     std::optional<ExitStatus> wait(std::chrono::milliseconds timeout);
-    void signal_group(int signal);
-    /// Gives up ownership: the child lives on.
+    void signal_group(int signal); ///< nothing once wait() has seen the end
+    /// Gives up ownership: the child lives on. Redirect its output, or it dies of SIGPIPE.
     pid_t release();
 
   private:
