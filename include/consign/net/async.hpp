@@ -84,7 +84,11 @@ class IoThread {
         auto promise = std::make_shared<std::promise<Result<T>>>();
         auto future = promise->get_future();
         start(deliver<T>(std::move(work), std::move(promise)), std::move(stop));
-        return future.get();
+        try {
+            return future.get();
+        } catch (const std::future_error&) { // the context was stopped under it
+            return fail(Code::cancelled, "the I/O thread ended before the work did");
+        }
     }
 
   private:
@@ -92,10 +96,11 @@ class IoThread {
     static Async<void> deliver(Async<Result<T>> work, std::shared_ptr<std::promise<Result<T>>> promise) {
         try {
             promise->set_value(co_await std::move(work));
-        } catch (const std::exception& e) {
-            promise->set_value(fail(Code::cancelled, e.what()));
+        } catch (...) {
+            promise->set_value(std::unexpected(current_failure()));
         }
     }
+    static Error current_failure(); ///< of the exception being handled: cancelled, or internal
     void start(Async<void> work, std::stop_token stop);
     struct State;
     std::unique_ptr<State> state_;
