@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -173,6 +173,9 @@ ExitStatus status_of(int raw) {
     return {.code = WEXITSTATUS(raw), .signal = 0};
 }
 
+/// Readable once the process has ended. By number: <sys/pidfd.h> of glibc 2.36 lacks its extern "C".
+Fd open_pidfd(pid_t pid) { return Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); }
+
 /// nullopt: somebody else took the status, or SIGCHLD is ignored in this process.
 std::optional<int> reap(pid_t pid) {
     int raw = 0;
@@ -184,7 +187,7 @@ std::optional<int> reap(pid_t pid) {
 
 /// Waits for the end without reaping: while the leader is a zombie its group's number cannot be reused.
 bool ended_by(pid_t pid, Steady::time_point deadline) {
-    const Fd watch(::pidfd_open(pid, 0));
+    const Fd watch = open_pidfd(pid);
     for (;;) {
         siginfo_t info{};
         if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) != 0 && errno == ECHILD)
@@ -342,7 +345,7 @@ Result<ExitStatus> run(const Command& command, const OnOutput& on_output, std::s
     const Fd stopped(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!stopped) return fail_errno("cannot watch " + name, errno);
     CONSIGN_TRY(child, Subprocess::spawn(command));
-    const Fd ended(::pidfd_open(child.pid(), 0));
+    const Fd ended = open_pidfd(child.pid());
     if (!ended) return fail_errno("cannot watch " + name, errno);
     ::fcntl(child.output_fd(), F_SETFL, O_NONBLOCK); // our end only: the child's still blocks
 
