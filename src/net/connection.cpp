@@ -1,0 +1,266 @@
+#include "net/connection.hpp"
+#include "consign/base/log.hpp"
+#include <algorithm>
+#include <format>
+
+namespace consign::net {
+
+namespace {
+using Clock = std::chrono::steady_clock;
+// What is left of a body nobody wanted costs less to read than a new connection, up to here.
+constexpr std::uint64_t kDrainBytes = 256 * 1024;
+// A socket closed with unread bytes sends a reset, which can overtake the answer: give the peer a moment.
+constexpr auto kLingerFor = std::chrono::seconds(2);
+
+bool same(std::string_view a, std::string_view b) {
+    return std::ranges::equal(a, b, {}, [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+}
+
+// IMF-fixdate (RFC 9110 section 5.6.7), made once a second per thread.
+const std::string& http_date() {
+    thread_local std::time_t made_for = 0;
+    thread_local std::string text;
+    const std::time_t now = std::time(nullptr);
+    if (now != made_for) {
+        std::tm utc{};
+        gmtime_r(&now, &utc);
+        static constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+        static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                  "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+        text = std::format("{}, {:02} {} {} {:02}:{:02}:{:02} GMT", kDays[utc.tm_wday], utc.tm_mday, kMonths[utc.tm_mon],
+                           utc.tm_year + 1900, utc.tm_hour, utc.tm_min, utc.tm_sec);
+        made_for = now;
+    }
+    return text;
+}
+
+// Path and query of an origin-form or absolute-form target (RFC 9112 section 3.2).
+Result<void> split_target(std::string_view target, Request& request) {
+    if (!target.starts_with('/')) {
+        const auto scheme = target.find("://");
+        if (scheme == std::string_view::npos) return fail(Code::invalid_argument, "the request's target is not a path");
+        const auto path = target.find_first_of("/?", scheme + 3);
+        target = path == std::string_view::npos ? std::string_view("/") : target.substr(path);
+    }
+    const auto question = std::min(target.find('?'), target.size());
+    request.path = target.substr(0, question);
+    if (request.path.empty()) request.path = "/";
+    if (question < target.size()) request.query = Query::parse(target.substr(question + 1));
+    return {};
+}
+} // namespace
+
+Connection::Connection(ConnectionHost& host, Socket socket, std::string remote)
+    : host_(host), stream_(std::move(socket)), incoming_(stream_, host.scratch), remote_(std::move(remote)) {
+    host_.connections.insert(this);
+}
+
+Connection::~Connection() { host_.connections.erase(this); }
+
+Async<void> Connection::serve() {
+    if (host_.tls) {
+        auto session = new_session(host_.tls);
+        if (!session) co_return log::error(to_string(session.error()));
+        SSL_set_accept_state(session->get());
+        const auto ready = co_await stream_.handshake(std::move(*session), Clock::now() + host_.options.header_deadline);
+        if (!ready) co_return log::debug("TLS handshake failed", {{"remote", remote_}, {"error", ready.error().message}});
+    }
+    for (;;) {
+        if (!incoming_.has_bytes()) {
+            idle_ = true;
+            if (host_.draining) break;
+            const auto ready = co_await stream_.wait_readable(Clock::now() + host_.options.idle_deadline);
+            idle_ = false;
+            if (!ready) break;
+        }
+        if (!co_await serve_one()) break;
+    }
+    idle_ = false;
+    stream_.finish_writing();
+    stream_.close();
+}
+
+// Its frame holds the request: an idle connection, which waits in serve(), pays for none.
+Async<bool> Connection::serve_one() {
+    Request request;
+    bool keep_alive = false, http_1_0 = false;
+    {
+        auto text = co_await incoming_.read_head(host_.options.header_limit_bytes, Clock::now() + host_.options.header_deadline);
+        if (!text) {
+            if (text.error().code == Code::too_large) co_await refuse(text.error(), 431);
+            if (text.error().code == Code::timed_out) co_await refuse({Code::timed_out, "the request's head took too long"}, 408);
+            co_return false;
+        }
+        if (text->empty()) co_return false;
+        auto parsed = parse_request_head(*text);
+        if (!parsed) {
+            co_await refuse(parsed.error(), parsed.error().code == Code::unsupported ? 501 : 400);
+            co_return false;
+        }
+        const auto verb = verb_from(parsed->method);
+        if (!verb) {
+            co_await refuse({Code::unsupported, "the method " + parsed->method + " is not supported"}, 501);
+            co_return false;
+        }
+        if (parsed->headers.all("Host").size() != 1 && !(parsed->http_1_0 && !parsed->headers.has("Host"))) {
+            co_await refuse({Code::invalid_argument, "a request needs exactly one Host header"}, 400);
+            co_return false;
+        }
+        if (const auto split = split_target(parsed->target, request); !split) {
+            co_await refuse(split.error(), 400);
+            co_return false;
+        }
+        request.verb = *verb;
+        keep_alive = parsed->keep_alive;
+        http_1_0 = parsed->http_1_0;
+        request.headers = std::move(parsed->headers);
+        if (!parsed->chunked) request.content_length = parsed->content_length.value_or(0);
+        expects_continue_ = same(request.headers.get("Expect"), "100-continue") && !http_1_0;
+        incoming_.begin_body(parsed->chunked ? Incoming::Kind::chunked : Incoming::Kind::length,
+                             parsed->content_length.value_or(0), std::move(parsed->decoder));
+    }
+    request.remote = remote_;
+    request.tls = stream_.is_tls();
+    request.body = this;
+    request.parking = this;
+    auto response = co_await handled(request);
+    if (co_await cancelled()) co_return false;
+    co_return co_await answer(request, std::move(response), keep_alive, http_1_0);
+}
+
+Async<Response> Connection::handled(Request& request) {
+    try {
+        co_return co_await host_.handler(request);
+    } catch (const std::exception& e) {
+        log::error("a handler failed", {{"path", request.path}, {"error", e.what()}});
+    } catch (...) {
+        log::error("a handler failed", {{"path", request.path}});
+    }
+    co_return problem({Code::internal, "internal error", "the server's log has the details"});
+}
+
+Async<bool> Connection::answer(Request& request, Response response, bool keep_alive, bool http_1_0) {
+    if (const auto valid = check_headers(response.headers); !valid || response.status < 200 || response.status > 999) {
+        log::error("a handler's response was refused",
+                   {{"path", request.path}, {"error", valid ? "impossible status" : valid.error().message}});
+        response = problem({Code::internal, "internal error", "the server's log has the details"});
+    }
+    // A body that the client has not been told to send, or too much to read away: the connection ends.
+    const bool stuck = !incoming_.body_done() && (expects_continue_ || incoming_.body_left() > kDrainBytes);
+    BodyPlan plan = plan_of(response.body);
+    if (plan.framing == Framing::chunked && http_1_0) plan.framing = Framing::until_close;
+    keep_alive = keep_alive && !stuck && !host_.draining && plan.framing != Framing::until_close &&
+                 !same(response.headers.get("Connection"), "close");
+
+    std::string head = std::format("HTTP/1.1 {} {}\r\nDate: {}\r\n", response.status, reason_phrase(response.status), http_date());
+    append_headers(head, response.headers);
+    if (response.status == 204 || response.status == 304) {
+        plan.framing = Framing::none;
+    } else if (request.verb == Verb::head) {
+        // A handler that answers HEAD without a body may say how long the body would be.
+        const auto said = response.headers.get("Content-Length");
+        const auto* text = std::get_if<std::string>(&response.body);
+        if (text && text->empty() && !said.empty()) head.append("Content-Length: ").append(said).append("\r\n");
+        else append_framing(head, plan);
+        plan.framing = Framing::none;
+    } else {
+        append_framing(head, plan);
+    }
+    if (!keep_alive) head += "Connection: close\r\n";
+    else if (http_1_0) head += "Connection: keep-alive\r\n";
+    head += "\r\n";
+
+    const auto sent = co_await send_message(stream_, std::move(head), response.body, plan, host_.options.io_deadline);
+    if (!sent) {
+        log::debug("a response was cut short", {{"path", request.path}, {"error", sent.error().message}});
+        stream_.close(); // no close_notify, no last chunk: the client must see that something is missing
+        co_return false;
+    }
+    if (incoming_.body_done()) co_return keep_alive;
+    if (!stuck && co_await drain_body()) co_return keep_alive;
+    co_await linger();
+    co_return false;
+}
+
+Async<void> Connection::refuse(const Error& error, int status) {
+    Response response = problem(error);
+    std::string head = std::format("HTTP/1.1 {} {}\r\nDate: {}\r\n", status, reason_phrase(status), http_date());
+    append_headers(head, response.headers);
+    const BodyPlan plan = plan_of(response.body);
+    append_framing(head, plan);
+    head += "Connection: close\r\n\r\n";
+    if (co_await send_message(stream_, std::move(head), response.body, plan, kLingerFor)) co_await linger();
+}
+
+Async<bool> Connection::drain_body() {
+    std::uint64_t drained = 0;
+    const auto deadline = io_deadline();
+    std::vector<std::byte> sink(16 * 1024);
+    while (drained <= kDrainBytes) {
+        const auto got = co_await incoming_.read_body(sink, deadline);
+        if (!got) co_return false;
+        if (*got == 0) co_return true;
+        drained += *got;
+        if (incoming_.body_done()) co_return true;
+    }
+    co_return false;
+}
+
+Async<void> Connection::linger() {
+    stream_.finish_writing();
+    const auto deadline = Clock::now() + kLingerFor;
+    for (std::uint64_t seen = 0; seen <= kDrainBytes;) {
+        const auto got = co_await stream_.read_some(host_.scratch, deadline);
+        if (!got || *got == 0) break;
+        seen += *got;
+    }
+}
+
+Async<Result<std::size_t>> Connection::read(std::span<std::byte> into) {
+    if (incoming_.body_done()) co_return std::size_t{0};
+    if (expects_continue_) {
+        expects_continue_ = false;
+        constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+        if (!incoming_.has_bytes()) CONSIGN_CO_CHECK(co_await stream_.write_all(as_bytes(kContinue), host_.options.io_deadline));
+    }
+    co_return co_await incoming_.read_body(into, io_deadline());
+}
+
+void Connection::drain() {
+    if (on_event_) report(Wake::draining);
+    else if (idle_) stream_.cancel();
+}
+
+void Connection::report(Wake wake) {
+    if (const auto event = std::exchange(on_event_, nullptr)) event(wake);
+}
+
+void Connection::watch(std::function<void(Wake)> on_event) {
+    on_event_ = std::move(on_event);
+    ++watch_id_;
+    if (host_.draining) return report(Wake::draining);
+    // Bytes that are here already belong to the next request (or to this one's body): they say nothing
+    // about whether the peer still listens, and the socket would be readable all the time.
+    if (!incoming_.has_bytes() && incoming_.body_done()) watch_socket();
+}
+
+void Connection::watch_socket() {
+    switch (stream_.probe()) {
+    case Stream::Probe::gone: return report(Wake::gone);
+    case Stream::Probe::data: return;
+    case Stream::Probe::quiet: break;
+    }
+    stream_.socket().async_wait(Socket::wait_read, [self = shared_from_this(), id = watch_id_](boost::system::error_code error) {
+        // A cancelled wait completes later; by then another one may be under way.
+        if (error || id != self->watch_id_ || !self->on_event_) return;
+        self->watch_socket();
+    });
+}
+
+void Connection::unwatch() {
+    ++watch_id_;
+    on_event_ = nullptr;
+    stream_.cancel();
+}
+
+} // namespace consign::net

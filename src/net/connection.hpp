@@ -1,0 +1,60 @@
+#pragma once
+#include "consign/net/server.hpp"
+#include "net/incoming.hpp"
+#include "net/wire.hpp"
+#include <unordered_set>
+
+namespace consign::net {
+
+class Connection;
+
+/// What the connections of one I/O thread share. Outlives them.
+struct ConnectionHost {
+    const ServerOptions& options;
+    const Handler& handler;
+    SSL_CTX* tls = nullptr;
+    bool draining = false;
+    std::unordered_set<Connection*> connections = {};
+    std::vector<std::byte> scratch = std::vector<std::byte>(64 * 1024);
+};
+
+/// One accepted connection. Held by its session's coroutine, and for moments by a watch's callback.
+class Connection final : public Parking, public Source, public std::enable_shared_from_this<Connection> {
+  public:
+    Connection(ConnectionHost& host, Socket socket, std::string remote);
+    ~Connection() override;
+
+    /// The session: handshake, requests, close.
+    Async<void> serve();
+    void abort() { stream_.close(); }
+    /// Closes if idle, wakes if parked, else lets the request finish.
+    void drain();
+
+    Async<Result<std::size_t>> read(std::span<std::byte> into) override;
+
+  protected:
+    void watch(std::function<void(Wake)> on_event) override;
+    void unwatch() override;
+
+  private:
+    Async<bool> serve_one();
+    Async<bool> answer(Request& request, Response response, bool keep_alive, bool http_1_0);
+    Async<Response> handled(Request& request);
+    Async<void> refuse(const Error& error, int status);
+    Async<bool> drain_body();
+    Async<void> linger();
+    void watch_socket();
+    void report(Wake wake);
+    SteadyTime io_deadline() const { return std::chrono::steady_clock::now() + host_.options.io_deadline; }
+
+    ConnectionHost& host_;
+    Stream stream_;
+    Incoming incoming_;
+    std::string remote_;
+    bool idle_ = false;
+    bool expects_continue_ = false;
+    std::function<void(Wake)> on_event_; ///< set while parked
+    std::uint64_t watch_id_ = 0;
+};
+
+} // namespace consign::net
