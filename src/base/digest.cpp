@@ -41,7 +41,8 @@ Result<Digest> Digest::parse(std::string_view text) {
     if (name != "sha256" && name != "sha512") return refuse("the algorithm is neither sha256 nor sha512");
     const std::size_t want = name == "sha256" ? 64 : 128;
     if (hex.size() != want)
-        return refuse("it has " + std::to_string(hex.size()) + " hex digits instead of " + std::to_string(want));
+        return refuse("it has " + std::to_string(hex.size()) + " hex digits instead of " +
+                      std::to_string(want));
     if (hex.find_first_not_of("0123456789abcdef") != std::string_view::npos)
         return refuse("only 0-9 and lower-case a-f may follow the ':'");
     return Digest(std::string(text));

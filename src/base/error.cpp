@@ -36,12 +36,17 @@ static_assert(in_order(), "one name per code, in the order of the enum");
 Code code_of_errno(int errno_value) {
     switch (errno_value) {
     case ENOSPC:
-    case EDQUOT: return Code::storage_full;
-    case ENOENT: return Code::not_found;
+    case EDQUOT:
+        return Code::storage_full;
+    case ENOENT:
+        return Code::not_found;
     case EACCES:
-    case EPERM: return Code::permission_denied;
-    case EEXIST: return Code::conflict;
-    default: return Code::internal;
+    case EPERM:
+        return Code::permission_denied;
+    case EEXIST:
+        return Code::conflict;
+    default:
+        return Code::internal;
     }
 }
 

@@ -50,7 +50,7 @@ Result<void> write_all(int fd, ByteView bytes, const fs::path& named) {
 
 Result<std::string> read_file(const fs::path& path, std::size_t limit_bytes) {
     CONSIGN_TRY(fd, open_file(path, O_RDONLY));
-    struct stat status {};
+    struct stat status{};
     if (::fstat(fd.get(), &status) != 0) return fail_errno(quoted("read", path), errno);
     std::string out;
     // The size is a hint only: files in /proc say 0, and a file may grow while it is read.
@@ -108,7 +108,8 @@ Result<void> make_directories(const fs::path& path, mode_t mode) {
             return fail_errno(quoted("make the directory", partial), errno);
     }
     if (!fs::is_directory(path, ignored))
-        return fail(Code::conflict, quoted("make the directory", path) + ": a file of that name is in the way",
+        return fail(Code::conflict,
+                    quoted("make the directory", path) + ": a file of that name is in the way",
                     "move that file away, or choose another directory");
     return {};
 }
@@ -122,8 +123,9 @@ Result<void> remove_tree(const fs::path& path) {
 }
 
 Result<std::uint64_t> free_bytes(const fs::path& path) {
-    struct statvfs status {};
-    if (::statvfs(path.c_str(), &status) != 0) return fail_errno(quoted("learn the free space of", path), errno);
+    struct statvfs status{};
+    if (::statvfs(path.c_str(), &status) != 0)
+        return fail_errno(quoted("learn the free space of", path), errno);
     return std::uint64_t(status.f_bavail) * status.f_frsize; // what is left to ordinary users
 }
 

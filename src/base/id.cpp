@@ -64,7 +64,8 @@ std::string new_ulid(Time now) {
 
 bool is_ulid(std::string_view text) {
     // 26 characters hold 130 bits; a first one beyond '7' would not fit into 128.
-    return text.size() == 26 && text[0] <= '7' && text.find_first_not_of(kCrockford) == std::string_view::npos;
+    return text.size() == 26 && text[0] <= '7' &&
+           text.find_first_not_of(kCrockford) == std::string_view::npos;
 }
 
 } // namespace consign

@@ -25,8 +25,10 @@ std::optional<std::size_t> too_deep_at(std::string_view text) {
     for (std::size_t i = 0; i < text.size(); ++i) {
         const char c = text[i];
         if (in_string) {
-            if (c == '\\') ++i;
-            else if (c == '"') in_string = false;
+            if (c == '\\')
+                ++i;
+            else if (c == '"')
+                in_string = false;
         } else if (c == '"') {
             in_string = true;
         } else if (c == '[' || c == '{') {
@@ -58,13 +60,15 @@ std::string reason(std::string_view what) {
 Result<Value> parse(std::string_view text) {
     if (const auto at = too_deep_at(text))
         return fail(Code::invalid_argument, "malformed JSON at " + position(text, *at) +
-                                                ": nested deeper than " + std::to_string(kDepthLimit) + " levels");
+                                                ": nested deeper than " + std::to_string(kDepthLimit) +
+                                                " levels");
     try {
         return Value::parse(text);
     } catch (const nlohmann::json::parse_error& error) {
         const auto offset = error.byte > 0 ? error.byte - 1 : 0; // it counts from 1
-        return fail(Code::invalid_argument,
-                    "malformed JSON at " + position(text, std::min(offset, text.size())) + ": " + reason(error.what()));
+        return fail(Code::invalid_argument, "malformed JSON at " +
+                                                position(text, std::min(offset, text.size())) + ": " +
+                                                reason(error.what()));
     } catch (const nlohmann::json::exception& error) { // a number beyond the range of a double
         return fail(Code::invalid_argument, "malformed JSON: " + reason(error.what()));
     }
@@ -78,16 +82,24 @@ namespace detail {
 
 std::string kind_of(const Value& value) {
     switch (value.type()) {
-    case Value::value_t::null: return "null";
-    case Value::value_t::object: return "an object";
-    case Value::value_t::array: return "an array";
-    case Value::value_t::string: return "a string";
-    case Value::value_t::boolean: return value.get<bool>() ? "true" : "false";
+    case Value::value_t::null:
+        return "null";
+    case Value::value_t::object:
+        return "an object";
+    case Value::value_t::array:
+        return "an array";
+    case Value::value_t::string:
+        return "a string";
+    case Value::value_t::boolean:
+        return value.get<bool>() ? "true" : "false";
     case Value::value_t::number_integer:
-    case Value::value_t::number_unsigned: return "an integer";
-    case Value::value_t::number_float: return "a number";
+    case Value::value_t::number_unsigned:
+        return "an integer";
+    case Value::value_t::number_float:
+        return "a number";
     case Value::value_t::binary:
-    case Value::value_t::discarded: break;
+    case Value::value_t::discarded:
+        break;
     }
     return "something that is not JSON";
 }

@@ -20,7 +20,8 @@ Result<std::array<std::string_view, 3>> split(std::string_view token) {
     const auto second = first == std::string_view::npos ? first : token.find('.', first + 1);
     if (second == std::string_view::npos || token.find('.', second + 1) != std::string_view::npos)
         return refuse("it does not have the three parts of a JWT");
-    return std::array{token.substr(0, first), token.substr(first + 1, second - first - 1), token.substr(second + 1)};
+    return std::array{token.substr(0, first), token.substr(first + 1, second - first - 1),
+                      token.substr(second + 1)};
 }
 
 Result<json::Value> object_in(std::string_view encoded, std::string_view part) {
@@ -38,7 +39,8 @@ Result<void> check_header(const json::Value& header, const PublicKey& key) {
     if (alg == header.end() || *alg != "ES256") return refuse("its algorithm is not ES256");
     if (header.contains("crit")) return refuse("it demands extensions ('crit') that are not supported");
     if (const auto kid = header.find("kid"); kid != header.end() && *kid != key.thumbprint())
-        return refuse("it was signed with another key than the one known here", "enrol again if the key was replaced");
+        return refuse("it was signed with another key than the one known here",
+                      "enrol again if the key was replaced");
     return {};
 }
 
@@ -46,7 +48,9 @@ Result<void> check_header(const json::Value& header, const PublicKey& key) {
 Result<std::optional<double>> seconds_in(const json::Value& claims, const char* name) {
     const auto found = claims.find(name);
     if (found == claims.end()) return std::nullopt;
-    if (!found->is_number()) return refuse("its '" + std::string(name) + "' is " + json::detail::kind_of(*found) + " instead of a number");
+    if (!found->is_number())
+        return refuse("its '" + std::string(name) + "' is " + json::detail::kind_of(*found) +
+                      " instead of a number");
     return found->get<double>();
 }
 
@@ -67,7 +71,8 @@ Result<void> check_times(const json::Value& claims, Time now, std::chrono::secon
                       "synchronise the clocks of both machines (NTP); " + std::to_string(leeway.count()) +
                           " s apart is tolerated");
     if (not_before && *not_before > at + slack)
-        return refuse("token is not valid for another " + whole_seconds(*not_before - at) + ": check the clocks",
+        return refuse("token is not valid for another " + whole_seconds(*not_before - at) +
+                          ": check the clocks",
                       "synchronise the clocks of both machines (NTP)");
     if (expires && at >= *expires + slack)
         return refuse("token expired " + whole_seconds(at - *expires) + " ago",
@@ -78,13 +83,15 @@ Result<void> check_times(const json::Value& claims, Time now, std::chrono::secon
 } // namespace
 
 std::string sign(const nlohmann::json& claims, const PrivateKey& key) {
-    const std::string header = R"({"alg":"ES256","typ":"JWT","kid":")" + key.public_key().thumbprint() + "\"}";
+    const std::string header =
+        R"({"alg":"ES256","typ":"JWT","kid":")" + key.public_key().thumbprint() + "\"}";
     std::string token = to_base64url(as_bytes(header)) + "." + to_base64url(as_bytes(json::dump(claims)));
     const Bytes signature = key.sign(as_bytes(token));
     return token + "." + to_base64url(signature);
 }
 
-Result<nlohmann::json> verify(std::string_view token, const PublicKey& key, Time now, std::chrono::seconds leeway) {
+Result<nlohmann::json> verify(std::string_view token, const PublicKey& key, Time now,
+                              std::chrono::seconds leeway) {
     CONSIGN_TRY(parts, split(token));
     CONSIGN_TRY(header, object_in(parts[0], "header"));
     CONSIGN_CHECK(check_header(header, key));

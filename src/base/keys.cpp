@@ -15,7 +15,8 @@
 namespace consign {
 namespace {
 
-template <auto Free> struct Freed {
+template <auto Free>
+struct Freed {
     void operator()(auto* pointer) const { Free(pointer); }
 };
 using Bio = std::unique_ptr<BIO, Freed<BIO_free_all>>;
@@ -29,7 +30,9 @@ struct ErrorQueueGuard {
 };
 
 EVP_PKEY* pkey(const std::shared_ptr<void>& key) { return static_cast<EVP_PKEY*>(key.get()); }
-std::shared_ptr<void> owned(EVP_PKEY* key) { return {key, [](void* p) { EVP_PKEY_free(static_cast<EVP_PKEY*>(p)); }}; }
+std::shared_ptr<void> owned(EVP_PKEY* key) {
+    return {key, [](void* p) { EVP_PKEY_free(static_cast<EVP_PKEY*>(p)); }};
+}
 
 void must(bool done) { // fails only out of memory, or on a bug
     if (!done) std::abort();
@@ -68,7 +71,8 @@ constexpr unsigned char kP256Header[] = {0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2
 bool is_p256(EVP_PKEY* key) {
     if (EVP_PKEY_get_base_id(key) != EVP_PKEY_EC) return false;
     const Bytes der = der_of(key);
-    return der.size() == sizeof kP256Header + 64 && std::memcmp(der.data(), kP256Header, sizeof kP256Header) == 0;
+    return der.size() == sizeof kP256Header + 64 &&
+           std::memcmp(der.data(), kP256Header, sizeof kP256Header) == 0;
 }
 
 std::unexpected<Error> not_p256() {
@@ -108,7 +112,8 @@ bool PublicKey::verify(ByteView message, ByteView signature) const {
     const int size = i2d_ECDSA_SIG(parts.get(), &der);
     must(size > 0);
     const Context context(EVP_MD_CTX_new());
-    must(context && EVP_DigestVerifyInit_ex(context.get(), nullptr, "SHA256", nullptr, nullptr, pkey(key_), nullptr) == 1);
+    must(context && EVP_DigestVerifyInit_ex(context.get(), nullptr, "SHA256", nullptr, nullptr, pkey(key_),
+                                            nullptr) == 1);
     const int verdict =
         EVP_DigestVerify(context.get(), der, static_cast<std::size_t>(size), raw(message), message.size());
     OPENSSL_free(der);
@@ -133,13 +138,15 @@ Result<PrivateKey> PrivateKey::from_pem(std::string_view pem) {
     const KeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, pkey(out.key_), nullptr));
     must(context != nullptr);
     if (EVP_PKEY_pairwise_check(context.get()) != 1)
-        return fail(Code::corrupt, "the private key and the public key stored with it do not belong together");
+        return fail(Code::corrupt,
+                    "the private key and the public key stored with it do not belong together");
     return out;
 }
 
 Secret<std::string> PrivateKey::to_pem() const {
     const Bio bio(BIO_new(BIO_s_secmem())); // wiped when freed
-    must(bio && PEM_write_bio_PKCS8PrivateKey(bio.get(), pkey(key_), nullptr, nullptr, 0, nullptr, nullptr) == 1);
+    must(bio &&
+         PEM_write_bio_PKCS8PrivateKey(bio.get(), pkey(key_), nullptr, nullptr, 0, nullptr, nullptr) == 1);
     return Secret<std::string>(text_of(bio.get()));
 }
 
@@ -147,14 +154,16 @@ PublicKey PrivateKey::public_key() const {
     PublicKey out;
     const Bytes der = der_of(pkey(key_));
     const unsigned char* next = raw(der);
-    out.key_ = owned(d2i_PUBKEY(nullptr, &next, static_cast<long>(der.size()))); // a copy without the private half
+    out.key_ =
+        owned(d2i_PUBKEY(nullptr, &next, static_cast<long>(der.size()))); // a copy without the private half
     must(out.key_ != nullptr);
     return out;
 }
 
 Bytes PrivateKey::sign(ByteView message) const {
     const Context context(EVP_MD_CTX_new());
-    must(context && EVP_DigestSignInit_ex(context.get(), nullptr, "SHA256", nullptr, nullptr, pkey(key_), nullptr) == 1);
+    must(context &&
+         EVP_DigestSignInit_ex(context.get(), nullptr, "SHA256", nullptr, nullptr, pkey(key_), nullptr) == 1);
     unsigned char der[80]; // a P-256 signature takes at most 72
     std::size_t size = sizeof der;
     must(EVP_DigestSign(context.get(), der, &size, raw(message), message.size()) == 1);
@@ -177,7 +186,7 @@ Result<PrivateKey> PrivateKey::load_or_create(const std::filesystem::path& path)
         return key;
     }
     const Secret<std::string> pem(std::move(*found));
-    struct stat status {};
+    struct stat status{};
     if (::stat(path.c_str(), &status) == 0 && (status.st_mode & 077) != 0)
         log::warn("others may read this private key: run chmod 600 on it", {{"path", path.string()}});
     auto key = from_pem(pem.reveal());

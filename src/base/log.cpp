@@ -17,17 +17,23 @@ bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x
 /// Control characters are escaped, so that text from outside cannot forge a line or drive a terminal.
 void append_escaped(std::string& out, std::string_view text, bool quoted) {
     for (const char c : text) {
-        if (c == '\n') out += "\\n";
-        else if (c == '\t') out += "\\t";
-        else if (is_control(c)) out += std::format("\\x{:02x}", static_cast<unsigned char>(c));
-        else if (quoted && (c == '"' || c == '\\')) (out += '\\') += c;
-        else out += c;
+        if (c == '\n')
+            out += "\\n";
+        else if (c == '\t')
+            out += "\\t";
+        else if (is_control(c))
+            out += std::format("\\x{:02x}", static_cast<unsigned char>(c));
+        else if (quoted && (c == '"' || c == '\\'))
+            (out += '\\') += c;
+        else
+            out += c;
     }
 }
 
 void append_value(std::string& out, std::string_view value) {
     bool plain = !value.empty();
-    for (const char c : value) plain = plain && !is_control(c) && c != ' ' && c != '"' && c != '=' && c != '\\';
+    for (const char c : value)
+        plain = plain && !is_control(c) && c != ' ' && c != '"' && c != '=' && c != '\\';
     if (!plain) out += '"';
     append_escaped(out, value, !plain);
     if (!plain) out += '"';

@@ -31,8 +31,12 @@ std::uint64_t random_u64() {
     return out;
 }
 
-double random_unit() { return static_cast<double>(random_u64() >> 11) * 0x1p-53; } // 53 bits: all a double has
+double random_unit() {
+    return static_cast<double>(random_u64() >> 11) * 0x1p-53;
+} // 53 bits: all a double has
 
-std::string random_token(std::string_view prefix) { return std::string(prefix) + to_base64url(random_bytes(32)); }
+std::string random_token(std::string_view prefix) {
+    return std::string(prefix) + to_base64url(random_bytes(32));
+}
 
 } // namespace consign

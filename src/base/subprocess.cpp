@@ -28,7 +28,8 @@ int poll_timeout(Steady::time_point deadline) { // poll() takes an int; the call
 }
 
 std::string path_of(const Command& command) {
-    if (const auto found = command.environment.find("PATH"); found != command.environment.end()) return found->second;
+    if (const auto found = command.environment.find("PATH"); found != command.environment.end())
+        return found->second;
     const char* inherited = std::getenv("PATH");
     return inherited ? inherited : kDefaultPath;
 }
@@ -92,14 +93,15 @@ Result<Plan> make_plan(const Command& command) {
     plan.argv = command.argv;
     for (const auto& [name, value] : command.environment) {
         if (name.empty() || name.contains('='))
-            return fail(Code::invalid_argument, "'" + name + "' cannot be the name of an environment variable");
+            return fail(Code::invalid_argument,
+                        "'" + name + "' cannot be the name of an environment variable");
         plan.environment.push_back(name + "=" + value);
     }
     for (const auto* list : {&plan.argv, &plan.environment})
         for (const auto& text : *list)
             if (text.contains('\0'))
-                return fail(Code::invalid_argument, "an argument or environment variable of '" + command.argv[0] +
-                                                        "' has a NUL byte in it");
+                return fail(Code::invalid_argument, "an argument or environment variable of '" +
+                                                        command.argv[0] + "' has a NUL byte in it");
     plan.programs = candidates(command);
     plan.directory = command.directory.empty() ? "." : command.directory.string();
     plan.argv_pointers = pointers(plan.argv);
@@ -115,8 +117,10 @@ int exec_first(const Plan& plan) {
     int reason = ENOENT;
     for (const auto& program : plan.programs) {
         ::execve(program.c_str(), plan.argv_pointers.data(), plan.environment_pointers.data());
-        if (errno == EACCES) reason = EACCES;
-        else if (errno != ENOENT && errno != ENOTDIR) return errno;
+        if (errno == EACCES)
+            reason = EACCES;
+        else if (errno != ENOENT && errno != ENOTDIR)
+            return errno;
     }
     return reason;
 }
@@ -129,7 +133,7 @@ int exec_first(const Plan& plan) {
         ::_exit(127);
     };
     ::setpgid(0, 0);
-    struct sigaction standard {};
+    struct sigaction standard{};
     standard.sa_handler = SIG_DFL;
     for (int signal = 1; signal < NSIG; ++signal) ::sigaction(signal, &standard, nullptr);
     if (::dup2(plan.input.get(), STDIN_FILENO) < 0 || ::dup2(plan.output.get(), STDOUT_FILENO) < 0 ||
@@ -148,8 +152,10 @@ std::unexpected<Error> explain(const Command& command, const Failure& failure) {
     const std::string& program = command.argv[0];
     const std::string start = "cannot run '" + program + "'";
     if (failure.stage == Stage::directory)
-        return fail_errno(start + ": cannot enter its directory '" + command.directory.string() + "'", failure.error);
-    if (failure.stage == Stage::redirect) return fail_errno(start + ": cannot redirect its output", failure.error);
+        return fail_errno(start + ": cannot enter its directory '" + command.directory.string() + "'",
+                          failure.error);
+    if (failure.stage == Stage::redirect)
+        return fail_errno(start + ": cannot redirect its output", failure.error);
     switch (failure.error) {
     case ENOENT:
         if (!program.contains('/'))
@@ -159,12 +165,15 @@ std::unexpected<Error> explain(const Command& command, const Failure& failure) {
             return fail(Code::not_found, start + ": the file is there, but not the interpreter it asks for",
                         "check its first line ('#!…') or the libc it was linked for");
         return fail(Code::not_found, start + ": there is no such file");
-    case EACCES: return fail(Code::permission_denied, start + ": it may not be executed", "run chmod +x on it");
+    case EACCES:
+        return fail(Code::permission_denied, start + ": it may not be executed", "run chmod +x on it");
     case ENOEXEC:
         return fail(Code::permission_denied, start + ": it is not a program this machine can execute",
                     "a script needs a first line like '#!/bin/sh'; a binary must be built for this CPU");
-    case E2BIG: return fail(Code::too_large, start + ": its arguments and environment are too long");
-    default: return fail_errno(start, failure.error);
+    case E2BIG:
+        return fail(Code::too_large, start + ": its arguments and environment are too long");
+    default:
+        return fail_errno(start, failure.error);
     }
 }
 
@@ -190,7 +199,8 @@ bool ended_by(pid_t pid, Steady::time_point deadline) {
     const Fd watch = open_pidfd(pid);
     for (;;) {
         siginfo_t info{};
-        if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) != 0 && errno == ECHILD)
+        if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) != 0 &&
+            errno == ECHILD)
             return true;
         if (info.si_pid == pid) return true;
         if (Steady::now() >= deadline) return false;
@@ -301,7 +311,8 @@ Piece pass_on(int fd, const OnOutput& on_output, std::size_t limit_bytes, std::s
 void drain(int fd, const OnOutput& on_output) {
     const auto capacity = static_cast<std::size_t>(std::max(::fcntl(fd, F_GETPIPE_SZ), 64 << 10));
     std::size_t passed = 0;
-    while (passed < capacity && pass_on(fd, on_output, capacity - passed, passed) == Piece::some) {}
+    while (passed < capacity && pass_on(fd, on_output, capacity - passed, passed) == Piece::some) {
+    }
 }
 
 enum class Why { ended, cancelled, timed_out };
@@ -339,7 +350,8 @@ Why supervise(Subprocess& child, int ended, int stopped, const OnOutput& on_outp
 
 } // namespace
 
-Result<ExitStatus> run(const Command& command, const OnOutput& on_output, std::stop_token stop, RunLimits limits) {
+Result<ExitStatus> run(const Command& command, const OnOutput& on_output, std::stop_token stop,
+                       RunLimits limits) {
     const std::string name = command.argv.empty() ? "" : "'" + command.argv[0] + "'";
     if (stop.stop_requested()) return fail(Code::cancelled, name + " was cancelled before it started");
     const Fd stopped(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -354,10 +366,13 @@ Result<ExitStatus> run(const Command& command, const OnOutput& on_output, std::s
     const auto status = child.wait(kForever); // kills what is left of the group
     drain(child.output_fd(), on_output);
     switch (why) {
-    case Why::cancelled: return fail(Code::cancelled, name + " was cancelled and ended with " + status->describe());
+    case Why::cancelled:
+        return fail(Code::cancelled, name + " was cancelled and ended with " + status->describe());
     case Why::timed_out:
-        return fail(Code::timed_out, name + " did not finish within " + std::to_string(limits.timeout.count()) + " ms");
-    case Why::ended: break;
+        return fail(Code::timed_out,
+                    name + " did not finish within " + std::to_string(limits.timeout.count()) + " ms");
+    case Why::ended:
+        break;
     }
     return *status;
 }

@@ -26,7 +26,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!peeked || *peeked != *claims) std::abort();
     const auto verified = jwt::verify(token, public_key, now);
     if (verified && *verified != *claims) std::abort();
-    if (!verified && !claims->contains("exp") && !claims->contains("nbf") && !claims->contains("iat")) std::abort();
+    if (!verified && !claims->contains("exp") && !claims->contains("nbf") && !claims->contains("iat"))
+        std::abort();
 
     auto changed = token;
     changed[size % changed.size()] ^= 1;

@@ -4,13 +4,20 @@
 using namespace consign;
 
 namespace {
-std::string text(const Result<Bytes>& bytes) { return bytes ? std::string(as_text(*bytes)) : "error: " + bytes.error().message; }
+std::string text(const Result<Bytes>& bytes) {
+    return bytes ? std::string(as_text(*bytes)) : "error: " + bytes.error().message;
+}
 } // namespace
 
 TEST_CASE("base64 test vectors of RFC 4648 section 10") {
     const auto [plain, encoded] = GENERATE(table<std::string, std::string>({
-        {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"},
-        {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"},
+        {"", ""},
+        {"f", "Zg=="},
+        {"fo", "Zm8="},
+        {"foo", "Zm9v"},
+        {"foob", "Zm9vYg=="},
+        {"fooba", "Zm9vYmE="},
+        {"foobar", "Zm9vYmFy"},
     }));
     CHECK(to_base64(as_bytes(plain)) == encoded);
     CHECK(text(from_base64(encoded)) == plain);
@@ -30,7 +37,8 @@ TEST_CASE("base64url uses - and _, base64 + and /") {
 }
 
 TEST_CASE("exactly one base64 text decodes to given bytes") {
-    for (const char* bad : {"Zg", "Zg=", "Zg===", "Zh==", "Zm9=", "Z===", "====", "Zg==Zg==", "Zm 9v", "Zm9v\n", "Z"}) {
+    for (const char* bad :
+         {"Zg", "Zg=", "Zg===", "Zh==", "Zm9=", "Z===", "====", "Zg==Zg==", "Zm 9v", "Zm9v\n", "Z"}) {
         CAPTURE(bad);
         CHECK_FALSE(from_base64(bad));
     }

@@ -11,7 +11,8 @@ constexpr auto kAbc512 = "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eee
 
 TEST_CASE("FIPS 180-4 vectors") {
     CHECK(Digest::sha256_of("abc").hex() == kAbc256);
-    CHECK(Digest::sha256_of("").str() == "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    CHECK(Digest::sha256_of("").str() ==
+          "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     CHECK(sha256_hex("abc") == kAbc256);
     CHECK(to_hex(sha256(as_bytes("abc"))) == kAbc256);
     Hasher hasher("sha512");
@@ -40,16 +41,26 @@ TEST_CASE("a digest is parsed strictly") {
 
     std::string upper = sha256;
     upper[7] = 'B';
-    const std::string bad[] = {"", "abc", "sha256:", "sha256", sha256 + "0", sha256.substr(0, 70), upper, " " + sha256,
-                               "SHA256:" + sha256.substr(7), "md5:900150983cd24fb0d6963f7d28e17f72",
-                               std::string("sha512:") + kAbc256, sha256.substr(0, 70) + "/"};
+    const std::string bad[] = {"",
+                               "abc",
+                               "sha256:",
+                               "sha256",
+                               sha256 + "0",
+                               sha256.substr(0, 70),
+                               upper,
+                               " " + sha256,
+                               "SHA256:" + sha256.substr(7),
+                               "md5:900150983cd24fb0d6963f7d28e17f72",
+                               std::string("sha512:") + kAbc256,
+                               sha256.substr(0, 70) + "/"};
     for (const auto& text : bad) {
         CAPTURE(text);
         const auto digest = Digest::parse(text);
         REQUIRE_FALSE(digest);
         CHECK(digest.error().code == Code::invalid_argument);
     }
-    CHECK(Digest::parse(sha256 + "0").error().message.find("65 hex digits instead of 64") != std::string::npos);
+    CHECK(Digest::parse(sha256 + "0").error().message.find("65 hex digits instead of 64") !=
+          std::string::npos);
 }
 
 TEST_CASE("a default digest names nothing") {

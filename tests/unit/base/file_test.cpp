@@ -11,10 +11,11 @@ namespace fs = std::filesystem;
 namespace {
 
 std::size_t entries(const fs::path& directory) {
-    return static_cast<std::size_t>(std::distance(fs::directory_iterator(directory), fs::directory_iterator()));
+    return static_cast<std::size_t>(
+        std::distance(fs::directory_iterator(directory), fs::directory_iterator()));
 }
 mode_t mode_of(const fs::path& path) {
-    struct stat status {};
+    struct stat status{};
     ::stat(path.c_str(), &status);
     return status.st_mode & 0777;
 }
@@ -144,7 +145,9 @@ TEST_CASE("a second lock of a directory is refused, naming the process that has 
 
 TEST_CASE("a lock ends with its owner") {
     const auto directory = TemporaryDirectory::make("file").value();
-    { REQUIRE(DirectoryLock::acquire(directory.path())); }
+    {
+        REQUIRE(DirectoryLock::acquire(directory.path()));
+    }
     CHECK(DirectoryLock::acquire(directory.path()));
     CHECK(DirectoryLock::acquire(directory.path() / "missing").error().code == Code::not_found);
 }

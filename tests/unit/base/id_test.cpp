@@ -26,13 +26,13 @@ TEST_CASE("ids of one millisecond sort in the order they were made, also when th
 }
 
 TEST_CASE("the time stands in the first ten characters") {
-    // 2^48 - 1 ms is the largest time, "7ZZZZZZZZZ"; it is not used here, for it would hold this process's
-    // ids there. Ten characters of base32 hold 50 bits: this time, an hour ahead of all other tests, is 10.
-    const Time time = SystemClock().now() + std::chrono::hours(3);
+    // Later than in all other tests here: new_ulid never goes back, whatever order they run in.
+    const Time time = SystemClock().now() + std::chrono::hours(24);
     const auto ulid = new_ulid(time);
     constexpr std::string_view alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
     std::int64_t millis = 0;
-    for (const char c : ulid.substr(0, 10)) millis = millis * 32 + static_cast<std::int64_t>(alphabet.find(c));
+    for (const char c : ulid.substr(0, 10))
+        millis = millis * 32 + static_cast<std::int64_t>(alphabet.find(c));
     CHECK(millis == to_millis(time));
 }
 
@@ -56,8 +56,9 @@ TEST_CASE("threads never get the same id, and each sees its own in order") {
 
 TEST_CASE("what is not a ULID") {
     CHECK(is_ulid("01ARZ3NDEKTSV4RRFFQ69G5FAV"));
-    for (const char* bad : {"", "01ARZ3NDEKTSV4RRFFQ69G5FA", "01ARZ3NDEKTSV4RRFFQ69G5FAVX", "01arz3ndektsv4rrffq69g5fav",
-                            "01ARZ3NDEKTSV4RRFFQ69G5FAI", "81ARZ3NDEKTSV4RRFFQ69G5FAV", "01ARZ3NDEKTSV4RRFFQ69G5F/V"}) {
+    for (const char* bad :
+         {"", "01ARZ3NDEKTSV4RRFFQ69G5FA", "01ARZ3NDEKTSV4RRFFQ69G5FAVX", "01arz3ndektsv4rrffq69g5fav",
+          "01ARZ3NDEKTSV4RRFFQ69G5FAI", "81ARZ3NDEKTSV4RRFFQ69G5FAV", "01ARZ3NDEKTSV4RRFFQ69G5F/V"}) {
         CAPTURE(bad);
         CHECK_FALSE(is_ulid(bad));
     }
@@ -68,7 +69,8 @@ TEST_CASE("a typed id knows its own kind only") {
     CHECK(id.str().starts_with("job_"));
     CHECK(JobId::parse(id.str()) == id);
     CHECK_FALSE(AgentId::parse(id.str()));
-    CHECK(AgentId::parse(id.str()).error().message == "'" + id.str() + "' is not an id of the form agt_<ULID>");
+    CHECK(AgentId::parse(id.str()).error().message ==
+          "'" + id.str() + "' is not an id of the form agt_<ULID>");
     CHECK_FALSE(JobId::parse("job-" + id.str().substr(4)));
     CHECK_FALSE(JobId::parse(""));
     CHECK(JobId().empty());

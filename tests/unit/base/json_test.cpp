@@ -47,10 +47,13 @@ struct Sample {
 const std::string kJob = "job_01ARZ3NDEKTSV4RRFFQ69G5FAV";
 
 Value sample() {
-    return {{"job", kJob},          {"epoch", 7},
+    return {{"job", kJob},
+            {"epoch", 7},
             {"at", "2026-01-31T12:00:00.000Z"},
-            {"ready", true},        {"ratio", 0.5},
-            {"mood", "wild"},       {"items", {{{"name", "a"}, {"size", 1}}}},
+            {"ready", true},
+            {"ratio", 0.5},
+            {"mood", "wild"},
+            {"items", {{{"name", "a"}, {"size", 1}}}},
             {"named", {{"b", {{"name", "b"}, {"size", 2}}}}}};
 }
 
@@ -63,8 +66,10 @@ std::string fault(const Value& value, json::Unknown unknown = json::Unknown::ski
 
 } // namespace
 
-template <> struct consign::json::EnumNames<Mood> {
-    static constexpr std::array<std::pair<Mood, std::string_view>, 2> names{{{Mood::calm, "calm"}, {Mood::wild, "wild"}}};
+template <>
+struct consign::json::EnumNames<Mood> {
+    static constexpr std::array<std::pair<Mood, std::string_view>, 2> names{
+        {{Mood::calm, "calm"}, {Mood::wild, "wild"}}};
 };
 
 TEST_CASE("one list of fields gives both directions") {
@@ -176,8 +181,8 @@ TEST_CASE("nesting is limited to 64 levels") {
     REQUIRE_FALSE(deep);
     CHECK(deep.error().message == "malformed JSON at line 1, column 65: nested deeper than 64 levels");
     CHECK_FALSE(json::parse(nested(1'000'000)));
-    CHECK(json::parse("\"" + std::string(100, '[') + "\""));       // brackets in a string are text
-    CHECK(json::parse("\"\\\"" + std::string(100, '{') + "\""));   // also behind an escaped quote
+    CHECK(json::parse("\"" + std::string(100, '[') + "\""));     // brackets in a string are text
+    CHECK(json::parse("\"\\\"" + std::string(100, '{') + "\"")); // also behind an escaped quote
     std::string siblings = "[[]";
     for (int i = 0; i < 1000; ++i) siblings += ",{\"a\":[]}";
     CHECK(json::parse(siblings + "]")); // depth, not number

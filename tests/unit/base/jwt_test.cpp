@@ -1,5 +1,5 @@
-#include "consign/base/jwt.hpp"
 #include "consign/base/json.hpp"
+#include "consign/base/jwt.hpp"
 #include <catch2/catch.hpp>
 
 using namespace consign;
@@ -25,11 +25,13 @@ std::string forge(std::string_view header, std::string_view claims) {
 } // namespace
 
 TEST_CASE("what was signed comes back") {
-    const Value claims{{"sub", "agt_1"}, {"exp", kNowSeconds + 60}, {"iat", kNowSeconds}, {"nested", {{"a", {1, 2}}}}};
+    const Value claims{
+        {"sub", "agt_1"}, {"exp", kNowSeconds + 60}, {"iat", kNowSeconds}, {"nested", {{"a", {1, 2}}}}};
     const auto token = jwt::sign(claims, test_key());
     CHECK(verify(token) == claims);
     CHECK(jwt::peek(token) == claims);
-    const auto header = json::parse(as_text(from_base64url(token.substr(0, token.find('.'))).value())).value();
+    const auto header =
+        json::parse(as_text(from_base64url(token.substr(0, token.find('.'))).value())).value();
     CHECK(header == Value{{"alg", "ES256"}, {"typ", "JWT"}, {"kid", test_key().public_key().thumbprint()}});
 }
 
@@ -47,22 +49,25 @@ TEST_CASE("no single character of a token can be changed") {
 
 TEST_CASE("only the key decides, not what the token says about itself") {
     CHECK(verify(forge(R"({"alg":"ES256"})", R"({"a":1})")));
-    for (const char* header : {R"({"alg":"none"})", R"({"alg":"None"})", R"({"alg":"HS256"})", R"({"alg":"es256"})",
-                               R"({"alg":["ES256"]})", R"({"typ":"JWT"})", "[]", "null", "", "{",
-                               R"({"alg":"ES256","crit":["exp"]})", R"({"alg":"ES256","kid":"other"})"}) {
+    for (const char* header :
+         {R"({"alg":"none"})", R"({"alg":"None"})", R"({"alg":"HS256"})", R"({"alg":"es256"})",
+          R"({"alg":["ES256"]})", R"({"typ":"JWT"})", "[]", "null", "", "{",
+          R"({"alg":"ES256","crit":["exp"]})", R"({"alg":"ES256","kid":"other"})"}) {
         CAPTURE(header);
         CHECK(verify(forge(header, "{}")).error().code == Code::unauthenticated);
     }
-    const auto unsigned_token = to_base64url(as_bytes(R"({"alg":"none"})")) + "." + to_base64url(as_bytes("{}")) + ".";
+    const auto unsigned_token =
+        to_base64url(as_bytes(R"({"alg":"none"})")) + "." + to_base64url(as_bytes("{}")) + ".";
     CHECK(verify(unsigned_token).error().code == Code::unauthenticated);
-    CHECK(verify(jwt::sign({{"a", 1}}, PrivateKey::generate())).error().message.find("another key") != std::string::npos);
+    CHECK(verify(jwt::sign({{"a", 1}}, PrivateKey::generate())).error().message.find("another key") !=
+          std::string::npos);
 }
 
 TEST_CASE("malformed tokens are refused") {
     const auto good = jwt::sign({{"a", 1}}, test_key());
-    for (const std::string& bad : {std::string(), std::string("."), std::string(".."), std::string("a.b"), good + ".", "." + good,
-                                   good + "=", " " + good, good + "\n", good.substr(0, good.rfind('.')),
-                                   good.substr(0, good.rfind('.') + 1)}) {
+    for (const std::string& bad : {std::string(), std::string("."), std::string(".."), std::string("a.b"),
+                                   good + ".", "." + good, good + "=", " " + good, good + "\n",
+                                   good.substr(0, good.rfind('.')), good.substr(0, good.rfind('.') + 1)}) {
         CAPTURE(bad);
         CHECK(verify(bad).error().code == Code::unauthenticated);
     }

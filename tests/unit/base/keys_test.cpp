@@ -1,6 +1,6 @@
-#include "consign/base/keys.hpp"
 #include "consign/base/digest.hpp"
 #include "consign/base/file.hpp"
+#include "consign/base/keys.hpp"
 #include <catch2/catch.hpp>
 #include <sys/stat.h>
 
@@ -11,7 +11,8 @@ namespace {
 // The key of RFC 7515 appendix A.3 (its JWK's x and y) as SubjectPublicKeyInfo.
 Bytes rfc7515_der() {
     Bytes der = from_hex("3059301306072a8648ce3d020106082a8648ce3d03010703420004").value();
-    for (const char* part : {"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}) {
+    for (const char* part :
+         {"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}) {
         const auto coordinate = from_base64url(part).value();
         der.insert(der.end(), coordinate.begin(), coordinate.end());
     }
@@ -27,10 +28,13 @@ TEST_CASE("the ES256 signature of RFC 7515 appendix A.3 verifies") {
     const auto key = PublicKey::from_pem(pem_of(rfc7515_der()));
     REQUIRE(key);
     CHECK(key->thumbprint() == to_hex(sha256(rfc7515_der())));
-    const std::string message = "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFt"
-                                "cGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+    const std::string message =
+        "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFt"
+        "cGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
     const auto signature =
-        from_base64url("DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q").value();
+        from_base64url(
+            "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q")
+            .value();
     CHECK(key->verify(as_bytes(message), signature));
     CHECK_FALSE(key->verify(as_bytes(message + "x"), signature));
 }
@@ -77,8 +81,9 @@ TEST_CASE("what is not a P-256 key is refused") {
     CHECK_FALSE(PrivateKey::from_pem(key.public_key().to_pem()));
     CHECK_FALSE(PublicKey::from_pem(key.to_pem().reveal()));
     // Ed25519, RFC 8410 section 10.1.
-    CHECK(PublicKey::from_pem("-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n"
-                              "-----END PUBLIC KEY-----\n")
+    CHECK(PublicKey::from_pem(
+              "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n"
+              "-----END PUBLIC KEY-----\n")
               .error()
               .code == Code::unsupported);
     // The same point, compressed: another DER, hence another thumbprint of the same key.
@@ -97,7 +102,7 @@ TEST_CASE("a key file is made once, for its owner only") {
     const auto path = directory.path() / "agent.key";
     const auto made = PrivateKey::load_or_create(path);
     REQUIRE(made);
-    struct stat status {};
+    struct stat status{};
     REQUIRE(::stat(path.c_str(), &status) == 0);
     CHECK((status.st_mode & 0777) == 0600);
     const auto loaded = PrivateKey::load_or_create(path);

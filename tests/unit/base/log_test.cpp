@@ -1,5 +1,5 @@
-#include "consign/base/log.hpp"
 #include "consign/base/file.hpp"
+#include "consign/base/log.hpp"
 #include <catch2/catch.hpp>
 #include <fcntl.h>
 #include <functional>
@@ -24,13 +24,16 @@ std::string logged(const std::function<void()>& work) {
     return read_file(path).value();
 }
 
-std::string after_time(const std::string& line) { return line.substr(std::string("2026-01-31T12:00:00.000Z ").size()); }
+std::string after_time(const std::string& line) {
+    return line.substr(std::string("2026-01-31T12:00:00.000Z ").size());
+}
 
 } // namespace
 
 TEST_CASE("a line has time, level, message and fields") {
     const auto line = logged([] {
-        log::info("job done", {{"job", "job_1"}, {"took_s", 3}, {"ok", true}, {"note", "two words"}, {"empty", ""}});
+        log::info("job done",
+                  {{"job", "job_1"}, {"took_s", 3}, {"ok", true}, {"note", "two words"}, {"empty", ""}});
     });
     CHECK(line[4] == '-');
     CHECK(line[23] == 'Z');

@@ -13,7 +13,8 @@ using Steady = std::chrono::steady_clock;
 namespace {
 
 Command shell(std::string script) {
-    return {.argv = {"/bin/sh", "-c", std::move(script)}, .directory = ".", .environment = minimal_environment()};
+    return {
+        .argv = {"/bin/sh", "-c", std::move(script)}, .directory = ".", .environment = minimal_environment()};
 }
 
 struct Outcome {
@@ -24,8 +25,10 @@ struct Outcome {
 Outcome run_shell(std::string script, RunLimits limits = {}, std::stop_token stop = {}) {
     std::string output;
     const auto start = Steady::now();
-    auto status = run(shell(std::move(script)), [&](std::string_view piece) { output += piece; }, stop, limits);
-    return {std::move(status), output, std::chrono::duration_cast<std::chrono::milliseconds>(Steady::now() - start)};
+    auto status =
+        run(shell(std::move(script)), [&](std::string_view piece) { output += piece; }, stop, limits);
+    return {std::move(status), output,
+            std::chrono::duration_cast<std::chrono::milliseconds>(Steady::now() - start)};
 }
 
 /// A killed process may take a moment to die; a zombie that nobody reaps counts as gone.
@@ -80,7 +83,7 @@ TEST_CASE("a child gets its environment and directory and nothing else") {
 }
 
 TEST_CASE("a child starts with default signal dispositions and an empty mask") {
-    struct sigaction ignore {}, before {};
+    struct sigaction ignore{}, before{};
     ignore.sa_handler = SIG_IGN;
     ::sigaction(SIGTERM, &ignore, &before);
     sigset_t block, mask;
@@ -123,12 +126,14 @@ TEST_CASE("what cannot be started says why") {
         CHECK(child.error().code == row.code);
         CHECK(child.error().message.find(row.part) != std::string::npos);
     }
-    const auto nowhere = Subprocess::spawn({.argv = {"/bin/true"}, .directory = "/never/there", .environment = {}});
+    const auto nowhere =
+        Subprocess::spawn({.argv = {"/bin/true"}, .directory = "/never/there", .environment = {}});
     CHECK(nowhere.error().code == Code::not_found);
     CHECK(nowhere.error().message.find("/never/there") != std::string::npos);
     CHECK_FALSE(Subprocess::spawn({}));
     CHECK_FALSE(Subprocess::spawn({.argv = {"/bin/true"}, .directory = ".", .environment = {{"A=B", "c"}}}));
-    CHECK_FALSE(Subprocess::spawn({.argv = {"/bin/true", std::string("a\0b", 3)}, .directory = ".", .environment = {}}));
+    CHECK_FALSE(Subprocess::spawn(
+        {.argv = {"/bin/true", std::string("a\0b", 3)}, .directory = ".", .environment = {}}));
 }
 
 TEST_CASE("a program is looked up in the PATH of the command, else of this process") {
@@ -147,7 +152,8 @@ TEST_CASE("a program is looked up in the PATH of the command, else of this proce
 
 TEST_CASE("a timeout kills the whole group, grandchildren included") {
     // The grandchild ignores SIGTERM and holds the pipe.
-    const auto outcome = run_shell("(trap '' TERM; sleep 60) & echo child $!; wait", {.timeout = 300ms, .grace = 300ms});
+    const auto outcome =
+        run_shell("(trap '' TERM; sleep 60) & echo child $!; wait", {.timeout = 300ms, .grace = 300ms});
     REQUIRE_FALSE(outcome.status);
     CHECK(outcome.status.error().code == Code::timed_out);
     CHECK(outcome.took >= 300ms);
@@ -156,7 +162,8 @@ TEST_CASE("a timeout kills the whole group, grandchildren included") {
 }
 
 TEST_CASE("a program that ends on SIGTERM has its grace, also behind a wrapper that dies at once") {
-    const auto outcome = run_shell("sh -c 'trap \"sleep 0.3; echo cleaned up; exit\" TERM; echo ready; while :; do sleep 0.05; done' & wait",
+    const auto outcome = run_shell("sh -c 'trap \"sleep 0.3; echo cleaned up; exit\" TERM; echo ready; while "
+                                   ":; do sleep 0.05; done' & wait",
                                    {.timeout = 500ms, .grace = 20s});
     CHECK(outcome.status.error().code == Code::timed_out);
     CHECK(outcome.output.starts_with("ready\n"));
@@ -165,7 +172,8 @@ TEST_CASE("a program that ends on SIGTERM has its grace, also behind a wrapper t
 }
 
 TEST_CASE("SIGTERM ignored: SIGKILL comes after the grace") {
-    const auto outcome = run_shell("trap '' TERM; while :; do sleep 0.05; done", {.timeout = 100ms, .grace = 200ms});
+    const auto outcome =
+        run_shell("trap '' TERM; while :; do sleep 0.05; done", {.timeout = 100ms, .grace = 200ms});
     CHECK(outcome.status.error().code == Code::timed_out);
     CHECK(outcome.took >= 300ms);
     CHECK(outcome.took < 10s);
@@ -197,7 +205,8 @@ TEST_CASE("a stop token cancels, before and during the run") {
         std::this_thread::sleep_for(200ms);
         source.request_stop();
     });
-    const auto outcome = run_shell("echo started; sleep 60", {.timeout = 50s, .grace = 10s}, source.get_token());
+    const auto outcome =
+        run_shell("echo started; sleep 60", {.timeout = 50s, .grace = 10s}, source.get_token());
     REQUIRE_FALSE(outcome.status);
     CHECK(outcome.status.error().code == Code::cancelled);
     CHECK(outcome.output == "started\n");
