@@ -39,7 +39,7 @@ struct Request {
 
 struct Response {
     int status = 200;
-    Headers headers;
+    Headers headers = {};
     Body body = std::string{};
 
     static Response json(int status, std::string text);
