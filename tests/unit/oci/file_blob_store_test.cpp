@@ -1,0 +1,136 @@
+#include "oci/file_blob_store.hpp"
+#include "oci/source.hpp"
+#include "consign/base/file.hpp"
+#include <catch2/catch.hpp>
+
+using namespace consign;
+using namespace consign::oci;
+
+namespace {
+
+struct Fixture {
+    TemporaryDirectory directory = std::move(*TemporaryDirectory::make("blobs"));
+    net::IoThread io;
+    std::unique_ptr<BlobStore> store = reopen();
+
+    std::unique_ptr<BlobStore> reopen() { return std::move(open_file_blob_store(directory.path(), io.blocking()).value()); }
+    std::string begin() { return io.run(store->begin_upload()).value(); }
+    Result<std::uint64_t> append(const std::string& upload, std::string_view text) {
+        TextSource source(text);
+        return io.run(store->append(upload, source));
+    }
+    Result<std::uint64_t> finish(const std::string& upload, const Digest& digest) { return io.run(store->finish(upload, digest)); }
+    Result<std::string> load(const Digest& digest) { return io.run(load_blob(*store, digest, io.blocking(), 1u << 26)); }
+    std::size_t uploads() const {
+        return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(directory.path() / "uploads"), {}));
+    }
+};
+
+/// Gives `text`, then breaks.
+class BrokenSource final : public net::Source {
+  public:
+    explicit BrokenSource(std::string_view text) : text_(text) {}
+    net::Async<Result<std::size_t>> read(std::span<std::byte> into) override {
+        auto count = co_await text_.read(into);
+        if (*count == 0) co_return fail(Code::unavailable, "the connection broke");
+        co_return count;
+    }
+
+  private:
+    TextSource text_;
+};
+
+} // namespace
+
+TEST_CASE_METHOD(Fixture, "a blob goes in in chunks and comes out whole", "[oci]") {
+    const std::string big(1'000'003, 'x');
+    const auto digest = Digest::sha256_of(big + "tail");
+    const auto upload = begin();
+    CHECK(append(upload, big) == big.size());
+    CHECK(append(upload, "") == big.size());
+    CHECK(append(upload, "tail") == big.size() + 4);
+    CHECK(!io.run(store->stat(digest)).value());
+    CHECK(finish(upload, digest) == big.size() + 4);
+    CHECK(io.run(store->stat(digest)).value()->size == big.size() + 4);
+    CHECK(load(digest) == big + "tail");
+    CHECK(uploads() == 0);
+    CHECK(std::filesystem::exists(directory.path() / "blobs/sha256" / std::string(digest.hex().substr(0, 2)) / std::string(digest.hex())));
+    REQUIRE(io.run(store->remove(digest)));
+    CHECK(load(digest).error().code == Code::not_found);
+}
+
+TEST_CASE_METHOD(Fixture, "the empty blob and sha512 are blobs too", "[oci]") {
+    CHECK(finish(begin(), Digest::sha256_of("")) == 0u);
+    CHECK(load(Digest::sha256_of("")) == "");
+    Hasher hasher("sha512");
+    hasher.update(as_bytes("hello"));
+    const auto digest = hasher.finish();
+    const auto upload = begin();
+    REQUIRE(append(upload, "hello"));
+    REQUIRE(finish(upload, digest));
+    CHECK(load(digest) == "hello");
+}
+
+TEST_CASE_METHOD(Fixture, "wrong bytes are refused and leave nothing", "[oci]") {
+    const auto upload = begin();
+    REQUIRE(append(upload, "this"));
+    const auto done = finish(upload, Digest::sha256_of("that"));
+    REQUIRE(!done);
+    CHECK(done.error().code == Code::corrupt);
+    CHECK(uploads() == 0);
+    CHECK(io.run(store->upload_size(upload)).error().code == Code::not_found);
+    CHECK(load(Digest::sha256_of("that")).error().code == Code::not_found);
+}
+
+TEST_CASE_METHOD(Fixture, "an upload goes on after a restart and after a broken connection", "[oci]") {
+    const auto upload = begin();
+    BrokenSource broken("first ");
+    CHECK(io.run(store->append(upload, broken)).error().code == Code::unavailable);
+    CHECK(io.run(store->upload_size(upload)) == 6u);
+    store.reset();
+    store = reopen();
+    CHECK(append(upload, "second") == 12u);
+    CHECK(finish(upload, Digest::sha256_of("first second")) == 12u);
+    CHECK(load(Digest::sha256_of("first second")) == "first second");
+}
+
+TEST_CASE_METHOD(Fixture, "upload names that are no names", "[oci]") {
+    for (const char* bad : {"", "..", "../../etc/passwd", "0123", "0123456789ABCDEF0123456789ABCDEF"}) {
+        CAPTURE(bad);
+        CHECK(io.run(store->upload_size(bad)).error().code == Code::not_found);
+        CHECK(append(bad, "x").error().code == Code::not_found);
+        CHECK(finish(bad, Digest::sha256_of("x")).error().code == Code::not_found);
+        CHECK(io.run(store->abandon(bad)).error().code == Code::not_found);
+    }
+    const auto upload = begin();
+    REQUIRE(io.run(store->abandon(upload)));
+    CHECK(io.run(store->abandon(upload)).error().code == Code::not_found);
+    CHECK(uploads() == 0);
+}
+
+TEST_CASE_METHOD(Fixture, "two uploads of the same content end as one blob", "[oci]") {
+    const auto digest = Digest::sha256_of("same");
+    const auto a = begin(), b = begin();
+    REQUIRE(append(a, "same"));
+    REQUIRE(append(b, "same"));
+    CHECK(finish(a, digest));
+    CHECK(finish(b, digest));
+    CHECK(load(digest) == "same");
+}
+
+TEST_CASE_METHOD(Fixture, "a blob damaged on disk is corrupt when read", "[oci]") {
+    const auto digest = Digest::sha256_of("precious");
+    Descriptor expected{.media_type = "x", .digest = digest, .size = 8};
+    TextSource content("precious");
+    REQUIRE(io.run(store_blob(*store, expected, content)));
+    const auto path = directory.path() / "blobs/sha256" / std::string(digest.hex().substr(0, 2)) / std::string(digest.hex());
+    REQUIRE(write_file_atomic(path, std::string_view("PRECIOUS")));
+    CHECK(load(digest).error().code == Code::corrupt);
+}
+
+TEST_CASE_METHOD(Fixture, "a blob of another size than announced is refused", "[oci]") {
+    Descriptor expected{.media_type = "x", .digest = Digest::sha256_of("four"), .size = 5};
+    TextSource content("four");
+    CHECK(io.run(store_blob(*store, expected, content)).error().code == Code::corrupt);
+    CHECK(uploads() == 0);
+}
