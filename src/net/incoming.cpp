@@ -7,6 +7,7 @@ namespace consign::net {
 namespace {
 // A chunk's size line, its extensions and all trailers: nobody needs more.
 constexpr std::size_t kChunkHeaderLimit = 16 * 1024;
+constexpr std::size_t kChunkOverhead = 64;
 } // namespace
 
 void Incoming::consume(std::size_t count) {
@@ -76,22 +77,31 @@ Async<Result<std::size_t>> Incoming::read_length(std::span<std::byte> into, Stea
     co_return got;
 }
 
+// What was just read is decoded where it lies; only what does not fit, or is half a chunk's header, is kept.
 Async<Result<std::size_t>> Incoming::read_chunked(std::span<std::byte> into, SteadyTime deadline) {
-    for (;;) {
-        if (!pending_.empty()) {
-            CONSIGN_CO_TRY(step, decoder_->decode(pending_, into));
-            consume(step.consumed);
-            if (decoder_->done()) {
-                kind_ = Kind::none;
-                decoder_.reset();
-                co_return step.produced;
-            }
-            if (step.produced > 0) co_return step.produced;
-            if (pending_.size() > kChunkHeaderLimit) co_return fail(Code::invalid_argument, "a chunk's header is too large");
+    for (bool starved = pending_.empty();; starved = true) {
+        std::string_view input = pending_;
+        if (starved) {
+            const auto room = std::clamp(into.size() + kChunkOverhead, kChunkHeaderLimit, scratch_.size());
+            CONSIGN_CO_TRY(got, co_await stream_.read_some(scratch_.first(std::min(room, scratch_.size())), deadline));
+            if (got == 0) co_return fail(Code::unavailable, "the connection was closed in the middle of a chunked body");
+            input = as_text(scratch_.first(got));
         }
-        CONSIGN_CO_TRY(got, co_await stream_.read_some(scratch_, deadline));
-        if (got == 0) co_return fail(Code::unavailable, "the connection was closed in the middle of a chunked body");
-        pending_.append(as_text(scratch_.first(got)));
+        if (starved && !pending_.empty()) {
+            pending_.append(input);
+            input = pending_;
+            starved = false;
+        }
+        CONSIGN_CO_TRY(step, decoder_->decode(input, into));
+        if (starved) pending_ = input.substr(step.consumed);
+        else consume(step.consumed);
+        if (decoder_->done()) {
+            kind_ = Kind::none;
+            decoder_.reset();
+            co_return step.produced;
+        }
+        if (step.produced > 0) co_return step.produced;
+        if (pending_.size() > kChunkHeaderLimit) co_return fail(Code::invalid_argument, "a chunk's header is too large");
     }
 }
 

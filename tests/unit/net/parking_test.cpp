@@ -1,6 +1,10 @@
 #include "consign/net/mailbox.hpp"
 #include "unit/net/support.hpp"
 
+#if __has_include(<sanitizer/allocator_interface.h>)
+#include <sanitizer/allocator_interface.h>
+#endif
+
 using namespace consign;
 using namespace consign::net;
 using namespace consign::net::test;
@@ -166,3 +170,25 @@ TEST_CASE("a version that moved already does not wait") {
     Raw raw(running.server->port());
     CHECK(raw.say(kPoll).hear("notified.").ends_with("notified."));
 }
+
+#if __has_feature(address_sanitizer)
+// Ten thousand agents park here: what one costs is a limit, not a detail. Live heap bytes as the
+// allocator counts them, without the sanitizer's red zones; the kernel's share is not ours.
+TEST_CASE("a parked poll costs less than 3 KiB") {
+    constexpr std::size_t kPolls = 200;
+    auto board = std::make_shared<Board>();
+    Running running(parker(board));
+    std::vector<Raw> raws;
+    raws.emplace_back(running.server->port()).say(kPoll);
+    REQUIRE(eventually([&] { return board->mailbox.waiters() == 1; }));
+    raws.reserve(kPolls + 1);
+    const auto before = __sanitizer_get_current_allocated_bytes();
+    for (std::size_t i = 0; i < kPolls; ++i) raws.emplace_back(running.server->port()).say(kPoll);
+    REQUIRE(eventually([&] { return board->mailbox.waiters() == kPolls + 1; }));
+    const auto each = (__sanitizer_get_current_allocated_bytes() - before) / kPolls;
+    CAPTURE(each);
+    WARN("bytes per parked poll: " << each);
+    CHECK(each < 3 * 1024);
+    board->mailbox.notify();
+}
+#endif

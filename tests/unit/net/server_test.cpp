@@ -76,7 +76,7 @@ TEST_CASE("requests that two parties could read differently are refused") {
         {"GET / HTTP/1.1\r\nHost: a\r\nX: a\x01z\r\n\r\n", 400, "a control character"},
         {"GET relative HTTP/1.1\r\nHost: a\r\n\r\n", 400, "a target that is no path"},
         {"BREW / HTTP/1.1\r\nHost: a\r\n\r\n", 501, "an unknown method"},
-        {"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 501, "an HTTP version of the future"},
+        {"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 400, "an HTTP version of the future"},
         {"nonsense\r\n\r\n", 400, "not HTTP"},
     }));
     CAPTURE(row.why);

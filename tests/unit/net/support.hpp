@@ -189,7 +189,8 @@ inline Async<Response> echo(Request& request) {
 /// `size` bytes of a pattern, made on demand; may fail on the way.
 struct PatternSource final : Source {
     explicit PatternSource(std::uint64_t count, std::uint64_t failing_at = UINT64_MAX) : size(count), fail_at(failing_at) {}
-    std::uint64_t size, fail_at, at = 0;
+    std::uint64_t size, fail_at;
+    std::atomic<std::uint64_t> at = 0; ///< read by tests on other threads
     static std::byte byte_at(std::uint64_t i) { return static_cast<std::byte>(i * 31 + (i >> 8)); }
     Async<Result<std::size_t>> read(std::span<std::byte> into) override {
         if (at >= fail_at) co_return fail(Code::corrupt, "the source failed");
