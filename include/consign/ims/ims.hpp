@@ -1,0 +1,44 @@
+#pragma once
+#include "consign/base/clock.hpp"
+#include "consign/base/error.hpp"
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+namespace consign::ims {
+
+struct ImsOptions {
+    std::filesystem::path data;
+    std::string listen_address = "127.0.0.1";
+    std::uint16_t listen_port = 8400; ///< 0: any free one
+    std::string tls_certificate_file = {}, tls_key_file = {};
+    std::string public_url = {}; ///< how agents and clients reach us; empty: from the listen address
+    std::size_t threads = 2;
+    std::string version = "dev";
+    std::chrono::seconds lease = std::chrono::seconds(45); ///< renew_s is a third of it
+};
+
+/// The Infrastructure Management Server of one vendor, in one process.
+class Ims {
+  public:
+    /// Locks and opens the data directory (creating the vendor on an empty one: keys, registry, owner token), binds the
+    /// port and starts to serve. Errors are one line that says what and what to do: port in use (conflict), directory
+    /// not writable (permission_denied), data of a newer version (unsupported), directory in use (conflict).
+    static Result<std::unique_ptr<Ims>> start(ImsOptions options);
+    ~Ims();
+
+    std::uint16_t port() const;
+    const std::string& public_url() const;
+    /// Set when this start created the vendor; printed once by the caller, also kept in DATA/owner.token (0600).
+    const std::string& new_owner_token() const;
+    /// Stops accepting, answers parked polls, finishes what runs (at most `grace`), closes the stores. Blocks.
+    void drain(std::chrono::milliseconds grace = std::chrono::seconds(10));
+
+  private:
+    Ims();
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+} // namespace consign::ims

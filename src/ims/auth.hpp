@@ -1,0 +1,56 @@
+#pragma once
+// Who calls, and what their tokens are good for. Claims: docs/protocol.md.
+#include "core.hpp"
+#include "consign/net/server.hpp"
+#include "consign/oci/registry_server.hpp"
+
+namespace consign::ims {
+
+struct Caller {
+    std::optional<UserEntry> user;
+    std::optional<AgentEntry> agent;
+    /// For the audit log: "owner", "agent agt_…", "nobody".
+    std::string name() const;
+};
+
+namespace auth {
+
+/// From the Authorization header. None: a Caller without user and agent. unauthenticated: one that is not good.
+Result<Caller> authenticate(const Core& core, const net::Request& request);
+Result<Caller> authenticate_token(const Core& core, std::string_view token);
+
+/// RFC 7523: a client assertion signed by the agent's key becomes an access token of one hour. Each assertion works once.
+net::Async<Result<protocol::TokenResponse>> exchange_assertion(Core& core, std::string assertion);
+
+/// A one-use enrolment token for the build role, or for one install.
+Result<protocol::EnrollTokenView> make_enroll_token(Change& change, protocol::AgentKind kind, const InstallId& install,
+                                                    int ttl_s, std::string_view actor);
+/// Burns the token and stores the agent; an install's earlier agent is revoked.
+Result<protocol::EnrollResponse> enroll(Change& change, const Vendor& vendor, const protocol::EnrollRequest& request);
+
+Result<protocol::TokenView> make_user_token(Change& change, const protocol::CreateTokenRequest& request, std::string_view actor);
+
+/// What `caller` may do with artifacts; a pull token is redeemed with redeem_pull_token() instead.
+oci::Grant grant_of(const Caller& caller);
+inline constexpr std::string_view kPullTokenPrefix = "cpt_";
+Result<protocol::PullToken> make_pull_token(Change& change, const JobId& job, std::int64_t epoch,
+                                            const protocol::ArtifactRef& artifact, std::string_view registry_url);
+struct PullSession {
+    TokenId id;
+    protocol::ArtifactRef artifact;
+};
+/// The first redemption burns the token; a second one is refused and audited. unauthenticated.
+net::Async<Result<PullSession>> redeem_pull_token(Core& core, std::string token, std::string remote);
+/// Whether the job that the pull token was made for still runs under the same epoch.
+net::Async<Result<bool>> pull_session_live(Core& core, TokenId id);
+
+/// The registry's own bearer token, carrying a grant; and back again. `pull` marks one from a pull token.
+std::string sign_registry_token(const Core& core, const oci::Grant& grant, std::string_view subject,
+                                const std::optional<TokenId>& pull, std::chrono::seconds ttl);
+net::Async<Result<oci::Grant>> authorise_registry(Core& core, std::string authorization);
+
+/// Basic credentials as (user, password).
+std::optional<std::pair<std::string, std::string>> basic_credentials(std::string_view authorization);
+
+} // namespace auth
+} // namespace consign::ims

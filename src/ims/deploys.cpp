@@ -1,0 +1,299 @@
+#include "deploys.hpp"
+#include "apps.hpp"
+#include "installs.hpp"
+#include "views.hpp"
+#include "consign/model/inputs.hpp"
+#include <algorithm>
+#include <format>
+
+namespace consign::ims::deploys {
+namespace {
+
+using model::JobState;
+using protocol::DeployKind;
+using protocol::DeployState;
+using protocol::DeployView;
+
+struct Deploy {
+    DeployId id;
+    InstallId install;
+    DeployKind kind = DeployKind::deploy;
+    std::string release, component;
+    DeployState state = DeployState::queued;
+    std::string error;
+    Time created_at{};
+    std::optional<Time> finished_at;
+};
+
+constexpr std::string_view kColumns = "id, install, kind, release, component, state, error, created_at, finished_at";
+
+Result<std::vector<Deploy>> find(store::Connection& c, std::string_view where, std::initializer_list<store::Value> parameters) {
+    return c.query_all(std::format("SELECT {} FROM deploys WHERE {}", kColumns, where), parameters, [](const store::Row& row) {
+        return Deploy{.id = row.id<DeployId>(0),
+                      .install = row.id<InstallId>(1),
+                      .kind = json::enum_from<DeployKind>(row.text(2)).value_or(DeployKind::deploy),
+                      .release = row.string(3),
+                      .component = row.string(4),
+                      .state = json::enum_from<DeployState>(row.text(5)).value_or(DeployState::failed),
+                      .error = row.string(6),
+                      .created_at = row.time(7),
+                      .finished_at = row.optional_time(8)};
+    });
+}
+
+Result<Deploy> find_one(store::Connection& c, const DeployId& id) {
+    CONSIGN_TRY(found, find(c, "id=$1", {id}));
+    if (found.empty()) return fail(Code::not_found, "no deploy " + id.str());
+    return std::move(found.front());
+}
+
+Result<void> set_state(Change& change, const Deploy& deploy, DeployState state, std::string_view error) {
+    const bool done = state != DeployState::queued && state != DeployState::running;
+    CONSIGN_CHECK(change.tx.execute("UPDATE deploys SET state=$2, error=$3, finished_at=$4 WHERE id=$1",
+                                    {deploy.id, json::name_of(state), error,
+                                     done ? std::optional(change.now) : std::nullopt}));
+    CONSIGN_TRY(install, installs::by_id(change.tx, deploy.install));
+    return change.event({.kind = "deploy." + std::string(json::name_of(state)),
+                         .app = install.app,
+                         .install = install.id.str(),
+                         .deploy = deploy.id,
+                         .detail = std::string(error)});
+}
+
+/// Starts the oldest waiting deploy of the install if none runs: its jobs may now be queued.
+Result<void> start_next(Change& change, const InstallId& install) {
+    CONSIGN_TRY(live, find(change.tx, "install=$1 AND state IN ('queued', 'running') ORDER BY id", {install}));
+    if (live.empty() || std::ranges::any_of(live, [](const Deploy& d) { return d.state == DeployState::running; })) return {};
+    CONSIGN_CHECK(set_state(change, live.front(), DeployState::running, ""));
+    CONSIGN_TRY(waiting, jobs::find(change.tx, "deploy=$1 AND state='blocked' ORDER BY id", {live.front().id}));
+    for (const auto& job : waiting) CONSIGN_CHECK(jobs::release_ready(change, job.id));
+    return {};
+}
+
+Result<std::vector<model::Component>> selected(const model::AppConfig& config, std::string_view component) {
+    if (component.empty()) return config.components;
+    if (const auto* one = config.component(component)) return std::vector{*one};
+    return fail(Code::not_found, std::format("app '{}' has no component '{}'", config.app, component));
+}
+
+/// One apply job per component; each waits for those it depends on.
+Result<void> plan_deploy(Change& change, const DeployId& id, const installs::Install& install,
+                         const protocol::ReleaseView& release, std::string_view component_name) {
+    CONSIGN_TRY(app, apps::get(change.tx, install.app));
+    CONSIGN_TRY(config, apps::config_at(change.tx, app.id, release.config_version));
+    // Inputs of the release's own config; names that only a newer config has are left out.
+    auto given = install.inputs;
+    std::erase_if(given, [&](const auto& item) {
+        return !config.inputs.contains(item.first) && app.config.inputs.contains(item.first);
+    });
+    CONSIGN_TRY(inputs, model::resolve_inputs(config, given));
+    CONSIGN_TRY(components, selected(config, component_name));
+    std::vector<std::string> sensitive;
+    for (const auto& [name, input] : config.inputs)
+        if (input.sensitive) sensitive.push_back(name);
+
+    std::map<std::string, protocol::ArtifactRef> artifacts;
+    for (const auto& part : release.components) artifacts[part.component] = part.artifact;
+    std::map<std::string, JobId> job_of;
+    for (const auto& component : components) job_of[component.name] = JobId::make(change.now);
+
+    for (const auto& component : components) {
+        protocol::ApplySpec spec{.install = install.id,
+                                 .install_name = install.name,
+                                 .app = install.app,
+                                 .release = release.version,
+                                 .component = component,
+                                 .inputs = inputs,
+                                 .sensitive = sensitive,
+                                 .artifact = artifacts.at(component.name),
+                                 .dependencies = artifacts};
+        spec.dependencies.erase(component.name);
+        std::vector<JobId> after;
+        for (const auto& dependency : component.depends_on)
+            if (const auto job = job_of.find(dependency); job != job_of.end()) after.push_back(job->second);
+        CONSIGN_CHECK(jobs::insert(change,
+                                   Job{.id = job_of.at(component.name),
+                                       .kind = protocol::JobKind::apply,
+                                       .app = install.app,
+                                       .component = component.name,
+                                       .install = install.id,
+                                       .deploy = id,
+                                       .spec = json::to_text(spec)},
+                                   after));
+    }
+    return {};
+}
+
+/// One teardown job per component that is there; each waits for those that depend on it.
+Result<void> plan_teardown(Change& change, const DeployId& id, const installs::Install& install, std::string_view component_name) {
+    CONSIGN_TRY(app, apps::get(change.tx, install.app));
+    CONSIGN_TRY(present, installs::components(change.tx, install));
+    std::map<std::string, JobId> job_of;
+    for (const auto& part : present)
+        if (part.state != "absent" && (component_name.empty() || part.component == component_name))
+            job_of[part.component] = JobId::make(change.now);
+    if (!component_name.empty() && job_of.empty())
+        return fail(Code::not_found, std::format("install '{}' has no component '{}' to tear down", install.name, component_name));
+
+    std::map<std::string, std::vector<JobId>> after;
+    for (const auto& component : app.config.components)
+        if (job_of.contains(component.name))
+            for (const auto& dependency : component.depends_on) after[dependency].push_back(job_of[component.name]);
+    // Dependents first: a dependency row may only name a job that is stored.
+    std::vector<std::string> order;
+    for (const auto& component : app.config.components) order.push_back(component.name);
+    for (const auto& [name, job] : job_of)
+        if (std::ranges::find(order, name) == order.end()) order.push_back(name); // dropped from the app since
+    std::ranges::reverse(order);
+    for (const auto& name : order) {
+        const auto job = job_of.find(name);
+        if (job == job_of.end()) continue;
+        protocol::TeardownSpec spec{.install = install.id, .install_name = install.name, .app = install.app, .component = name};
+        CONSIGN_CHECK(jobs::insert(change,
+                                   Job{.id = job->second,
+                                       .kind = protocol::JobKind::teardown,
+                                       .app = install.app,
+                                       .component = name,
+                                       .install = install.id,
+                                       .deploy = id,
+                                       .spec = json::to_text(spec)},
+                                   after[name]));
+    }
+    return {};
+}
+
+/// What the install's component is after the job: from the agent's own words where there are any.
+Result<void> follow_component(Change& change, const Job& job) {
+    const auto result = json::decode_text<protocol::ApplyResult>(job.result).value_or(protocol::ApplyResult{});
+    protocol::InstallComponentView view{.component = job.component, .detail = job.error, .job = job.id};
+    if (job.state == JobState::skipped || !job.started_at) return {}; // nothing was touched
+    view.release = result.active_release;
+    view.artifact = result.active;
+    if (job.kind == protocol::JobKind::teardown)
+        view.state = job.state == JobState::succeeded ? "absent" : "failed";
+    else if (job.state == JobState::succeeded)
+        view.state = "running";
+    else
+        view.state = result.rolled_back || !result.active_release.empty() ? "rolled_back" : "failed";
+    return installs::set_component(change, job.install, view);
+}
+
+/// Ends the deploy once its last job has ended.
+Result<void> finish_if_done(Change& change, const Deploy& deploy) {
+    std::map<JobState, int> count;
+    std::string error;
+    CONSIGN_CHECK(change.tx.query("SELECT state, component, error FROM jobs WHERE deploy=$1 ORDER BY id", {deploy.id},
+                                  [&](const store::Row& row) {
+                                      const auto state = json::enum_from<JobState>(row.text(0)).value_or(JobState::failed);
+                                      ++count[state];
+                                      if (error.empty() && (state == JobState::failed || state == JobState::timed_out))
+                                          error = std::format("{}: {}", row.text(1), row.text(2));
+                                      return true;
+                                  }));
+    for (const auto& [state, n] : count)
+        if (!model::is_terminal(state)) return {};
+    const bool failed = count[JobState::failed] || count[JobState::timed_out];
+    const auto state = failed                                                            ? DeployState::failed
+                       : count[JobState::cancelled] || count[JobState::skipped] ? DeployState::cancelled
+                                                                                         : DeployState::succeeded;
+    CONSIGN_CHECK(set_state(change, deploy, state, error));
+    if (state == DeployState::succeeded && deploy.component.empty())
+        CONSIGN_CHECK(installs::set_release(change, deploy.install, deploy.release));
+    return start_next(change, deploy.install);
+}
+
+Result<DeployView> to_view(store::Connection& c, const Deploy& deploy) {
+    CONSIGN_TRY(install, installs::by_id(c, deploy.install));
+    return DeployView{.id = deploy.id,
+                      .kind = deploy.kind,
+                      .install = install.name,
+                      .app = install.app,
+                      .release = deploy.release,
+                      .state = deploy.state,
+                      .error = deploy.error,
+                      .created_at = deploy.created_at,
+                      .finished_at = deploy.finished_at};
+}
+
+} // namespace
+
+Result<DeployId> create(Change& change, const protocol::CreateDeployRequest& request, std::string_view actor) {
+    CONSIGN_TRY(install, installs::get(change.tx, request.install));
+    const auto id = DeployId::make(change.now);
+    const bool down = request.kind == DeployKind::teardown;
+    if (down && !request.release.empty()) return fail(Code::invalid_argument, "a teardown takes no release");
+    std::optional<protocol::ReleaseView> release;
+    if (!down) {
+        CONSIGN_TRY(found, apps::release(change.tx, install.app, request.release));
+        release = std::move(found);
+    }
+    CONSIGN_CHECK(change.tx.execute(
+        "INSERT INTO deploys(id, install, kind, release, component, state, actor, created_at) VALUES ($1,$2,$3,$4,$5,$6,$7,$8)",
+        {id, install.id, json::name_of(request.kind), release ? release->version : std::string{}, request.component,
+         json::name_of(DeployState::queued), actor, change.now}));
+    if (release) CONSIGN_CHECK(plan_deploy(change, id, install, *release, request.component));
+    else CONSIGN_CHECK(plan_teardown(change, id, install, request.component));
+    CONSIGN_CHECK(change.audit(actor, std::string(json::name_of(request.kind)), install.name,
+                               release ? release->version : std::string{}));
+    CONSIGN_CHECK(start_next(change, install.id));
+    // With nothing to do (a teardown of what is not there) there is no job to end it.
+    CONSIGN_TRY(deploy, find_one(change.tx, id));
+    if (deploy.state == DeployState::running) CONSIGN_CHECK(finish_if_done(change, deploy));
+    return id;
+}
+
+Result<DeployId> retry(Change& change, const DeployId& id, std::string_view actor) {
+    CONSIGN_TRY(deploy, find_one(change.tx, id));
+    CONSIGN_TRY(install, installs::by_id(change.tx, deploy.install));
+    return create(change, {.install = install.name, .kind = deploy.kind, .release = deploy.release, .component = deploy.component}, actor);
+}
+
+Result<bool> is_running(store::Connection& c, const DeployId& id) {
+    CONSIGN_TRY(deploy, find_one(c, id));
+    return deploy.state == DeployState::running;
+}
+
+Result<void> follow(Change& change, const Job& job) {
+    if (!model::is_terminal(job.state)) return {};
+    CONSIGN_CHECK(follow_component(change, job));
+    CONSIGN_TRY(deploy, find_one(change.tx, job.deploy));
+    if (deploy.state != DeployState::running && deploy.state != DeployState::queued) return {};
+    return finish_if_done(change, deploy);
+}
+
+Result<DeployView> get(store::Connection& c, const DeployId& id) {
+    CONSIGN_TRY(deploy, find_one(c, id));
+    CONSIGN_TRY(view, to_view(c, deploy));
+    CONSIGN_TRY(all, jobs::find(c, "deploy=$1 ORDER BY id", {id}));
+    for (const auto& job : all) {
+        CONSIGN_TRY(job_view, views::job(c, job, views::Detail::summary));
+        view.jobs.push_back(std::move(job_view));
+    }
+    if (deploy.state == DeployState::queued) {
+        CONSIGN_TRY(ahead, find(c, "install=$1 AND state IN ('queued', 'running') ORDER BY id LIMIT 1", {deploy.install}));
+        if (!ahead.empty())
+            view.waiting_for = protocol::WaitingFor{std::format("deploy {} of the same install", ahead.front().id.str()),
+                                                    "it starts by itself when that one has ended"};
+    }
+    return std::move(view);
+}
+
+Result<std::vector<DeployView>> list(store::Connection& c, std::string_view install_name) {
+    std::vector<Deploy> found;
+    if (install_name.empty()) {
+        CONSIGN_TRY(all, find(c, "1=1 ORDER BY id DESC LIMIT 200", {}));
+        found = std::move(all);
+    } else {
+        CONSIGN_TRY(install, installs::get(c, install_name));
+        CONSIGN_TRY(of_install, find(c, "install=$1 ORDER BY id DESC LIMIT 200", {install.id}));
+        found = std::move(of_install);
+    }
+    std::vector<DeployView> out;
+    for (const auto& deploy : found) {
+        CONSIGN_TRY(view, to_view(c, deploy));
+        out.push_back(std::move(view));
+    }
+    return out;
+}
+
+} // namespace consign::ims::deploys

@@ -1,0 +1,21 @@
+#pragma once
+// Deploys: bringing an install (or one component of it) to a release, or taking it down, as jobs over the component DAG.
+// One deploy at a time per install; later ones wait visibly.
+#include "jobs.hpp"
+
+namespace consign::ims::deploys {
+
+Result<DeployId> create(Change& change, const protocol::CreateDeployRequest& request, std::string_view actor);
+/// With its jobs. not_found.
+Result<protocol::DeployView> get(store::Connection& c, const DeployId& id);
+/// Newest first, without jobs, at most 200.
+Result<std::vector<protocol::DeployView>> list(store::Connection& c, std::string_view install);
+/// The same deploy again, after one of its jobs failed.
+Result<DeployId> retry(Change& change, const DeployId& id, std::string_view actor);
+
+Result<bool> is_running(store::Connection& c, const DeployId& id);
+/// Called on each transition of a deploy's job: keeps the install's components and the deploy's state true, and
+/// starts the next deploy that waits.
+Result<void> follow(Change& change, const Job& job);
+
+} // namespace consign::ims::deploys

@@ -1,0 +1,64 @@
+#pragma once
+// Who there is: agents and holders of user tokens, kept in memory so that no request pays a query to be authenticated.
+// The rows in the store are the truth; reload() after a change.
+#include "change.hpp"
+#include "consign/base/keys.hpp"
+#include "consign/net/mailbox.hpp"
+#include <mutex>
+#include <unordered_map>
+#include <unordered_set>
+
+namespace consign::ims {
+
+/// What only this process knows of an agent. Shared by the requests of that agent; guarded by its mutex.
+struct Presence {
+    net::Mailbox mailbox; ///< notified when there may be work, a cancel, or a newer session
+    std::mutex mutex;
+    SessionId session;
+    Time last_seen{};
+    int parked = 0;                      ///< polls waiting now
+    std::uint64_t generation = 0;        ///< of the newest poll; an older one must not claim
+    std::unordered_set<JobId> told;      ///< cancels this session has heard of
+};
+
+struct AgentEntry {
+    AgentId id;
+    protocol::AgentKind kind = protocol::AgentKind::install;
+    InstallId install;
+    PublicKey key;
+    std::string version, hostname;
+    bool revoked = false;
+    Time enrolled_at{};
+    std::shared_ptr<Presence> presence;
+
+    Pool pool() const { return Pool{install}; }
+};
+
+struct UserEntry {
+    TokenId id;
+    std::string name;
+    protocol::Role role = protocol::Role::viewer;
+    std::optional<Time> expires_at;
+};
+
+/// Any thread.
+class Directory {
+  public:
+    Result<void> reload(store::Connection& c);
+
+    std::optional<AgentEntry> agent(const AgentId& id) const;
+    std::optional<AgentEntry> agent_of(const InstallId& install) const; ///< the one that is not revoked
+    std::vector<AgentEntry> agents() const;
+    std::optional<UserEntry> user_by_token(std::string_view token) const;
+
+    /// A poll is parked, or the agent was heard from less than 90 s ago: longer than a poll's 50 s and its answer.
+    static bool online(const AgentEntry& agent, Time now);
+    static std::optional<Time> last_seen(const AgentEntry& agent);
+
+  private:
+    mutable std::mutex mutex_;
+    std::unordered_map<AgentId, AgentEntry> agents_;
+    std::unordered_map<std::string, UserEntry> users_; ///< by the token's hash
+};
+
+} // namespace consign::ims

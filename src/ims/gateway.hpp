@@ -1,0 +1,19 @@
+#pragma once
+// The vendor registry's front: the Docker token endpoint, and the registry behind its bearer tokens.
+#include "auth.hpp"
+
+namespace consign::ims {
+
+class Gateway {
+  public:
+    explicit Gateway(Core& core);
+    /// Every path at or below /v2.
+    net::Async<net::Response> handle(net::Request& request);
+
+  private:
+    net::Async<Result<net::Response>> token(net::Request& request);
+    Core& core_;
+    oci::RegistryServer server_;
+};
+
+} // namespace consign::ims
