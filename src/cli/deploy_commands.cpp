@@ -1,0 +1,125 @@
+// deploy and teardown: the same request with another kind.
+#include "cli/commands.hpp"
+#include "cli/exit_code.hpp"
+#include "cli/follow.hpp"
+#include "cli/views.hpp"
+#include <algorithm>
+#include <format>
+
+namespace consign::cli {
+namespace {
+
+using namespace protocol;
+
+struct DeployFlags {
+    CreateDeployRequest request;
+    bool wait = false;
+};
+
+bool has_ended(DeployState state) { return state != DeployState::queued && state != DeployState::running; }
+
+std::string title_of(const DeployView& deploy) {
+    return std::format("{} of {}{}", json::name_of(deploy.kind), deploy.install,
+                       deploy.release.empty() ? "" : " to " + deploy.release);
+}
+
+Result<DeployView> wait_for(Context& context, DeployView deploy) {
+    const auto path = path_of("/v1/deploys/", deploy.id.str());
+    const Followed followed{
+        .title = title_of(deploy),
+        .resume = "consign deploy show " + deploy.id.str(),
+        .look = [&](std::stop_token stop) -> Result<Snapshot> {
+            CONSIGN_TRY(now, context.get<DeployView>(path, {}, stop));
+            deploy = now;
+            Snapshot snapshot{.jobs = deploy.jobs, .waiting_for = deploy.waiting_for, .ended = has_ended(deploy.state)};
+            for (auto& job : snapshot.jobs) { // steps come only with a single job
+                if (!model::is_held(job.state)) continue;
+                CONSIGN_TRY(detailed, context.get<JobView>(path_of("/v1/jobs/", job.id.str()), {}, stop));
+                job = detailed;
+            }
+            return snapshot;
+        },
+        .concerns = [&](const EventView& event) { return event.deploy == deploy.id; },
+    };
+    CONSIGN_CHECK(follow(context, followed));
+    return deploy;
+}
+
+Result<int> run(Context& context, const DeployFlags& flags) {
+    CONSIGN_TRY(created, context.call<DeployView>(net::Verb::post, "/v1/deploys", flags.request));
+    if (!flags.wait) {
+        show_deploy(context, created);
+        if (!has_ended(created.state)) context.note("see how it goes: consign deploy show " + created.id.str());
+        return kDone;
+    }
+    CONSIGN_TRY(deploy, wait_for(context, created));
+    show_deploy(context, deploy);
+    if (deploy.state == DeployState::succeeded) return kDone;
+    explain_failures(context, deploy.jobs);
+    context.print_error({Code::failed,
+                         std::format("{} {}{}", title_of(deploy), json::name_of(deploy.state),
+                                     deploy.error.empty() ? "" : ": " + deploy.error),
+                         deploy.waiting_for ? waiting_text(deploy.waiting_for) : ""});
+    return kJobFailed;
+}
+
+Result<int> list(Context& context, const std::string& install) {
+    CONSIGN_TRY(deploys, context.get<List<DeployView>>(install.empty() ? "/v1/deploys" : path_of("/v1/deploys?install=", install)));
+    Table table({"DEPLOY", "KIND", "INSTALL", "RELEASE", "STATE", "CREATED", "DETAIL"});
+    for (const auto& deploy : deploys.items)
+        table.add({deploy.id.str(), json::name_of(deploy.kind), deploy.install, deploy.release,
+                   state_cell(json::name_of(deploy.state)), ago(deploy.created_at, context.now()),
+                   deploy.error.empty() ? Cell(waiting_text(deploy.waiting_for)) : Cell(deploy.error, Tone::bad)});
+    context.print_list(deploys, table, "no deploys yet: consign deploy INSTALL");
+    return kDone;
+}
+
+Result<int> show(Context& context, const std::string& id) {
+    CONSIGN_TRY(deploy, context.get<DeployView>(path_of("/v1/deploys/", id)));
+    show_deploy(context, deploy);
+    return kDone;
+}
+
+} // namespace
+
+CommandSpec deploy_command() {
+    const auto flags = std::make_shared<DeployFlags>();
+    const auto install = std::make_shared<std::string>();
+    const auto id = std::make_shared<std::string>();
+    return {.name = "deploy",
+            .summary = "Bring an install to a release",
+            .examples = {"consign deploy acme --wait", "consign deploy acme --release 1.1 --component web",
+                         "consign deploy show dep_01J…"},
+            .options = {positional("INSTALL", "the install's name", flags->request.install),
+                        option("--release", "V", "its version; default the newest", flags->request.release),
+                        option("--component", "C", "only this component", flags->request.component),
+                        toggle("--wait", "wait for its end; exit code 7 when it failed", flags->wait)},
+            .commands =
+                {
+                    {.name = "list",
+                     .summary = "Deploys, newest first",
+                     .examples = {"consign deploy list --install acme"},
+                     .options = {option("--install", "NAME", "only this install's", *install)},
+                     .run = [install](Context& context) { return list(context, *install); }},
+                    {.name = "show",
+                     .summary = "A deploy and its jobs",
+                     .examples = {"consign deploy show dep_01J…"},
+                     .options = {positional("ID", "the deploy's id", *id)},
+                     .run = [id](Context& context) { return show(context, *id); }},
+                },
+            .run = [flags](Context& context) { return run(context, *flags); }};
+}
+
+CommandSpec teardown_command() {
+    const auto flags = std::make_shared<DeployFlags>();
+    flags->request.kind = DeployKind::teardown;
+    return {.name = "teardown",
+            .summary = "Remove what runs in an install; the install itself stays",
+            .examples = {"consign teardown acme --wait", "consign teardown acme --component web"},
+            .options = {positional("INSTALL", "the install's name", flags->request.install),
+                        option("--component", "C", "only this component", flags->request.component),
+                        toggle("--wait", "wait for its end; exit code 7 when it failed", flags->wait)},
+            .run = [flags](Context& context) { return run(context, *flags); }};
+}
+
+} // namespace consign::cli

@@ -1,0 +1,10 @@
+#pragma once
+#include "consign/cli/cli.hpp"
+
+namespace consign::cli {
+
+inline constexpr int kDone = 0;
+inline constexpr int kUsage = 2;     ///< the command line itself is wrong
+inline constexpr int kJobFailed = 7; ///< what was asked for began, and failed
+
+} // namespace consign::cli
