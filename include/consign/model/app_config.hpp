@@ -10,8 +10,8 @@ enum class InputType { string, number, boolean, list, map };
 
 struct Input {
     InputType type = InputType::string;
-    std::optional<json::Value> default_value; ///< none: the install must give it
-    std::string description;
+    std::optional<json::Value> default_value = {}; ///< none: the install must give it
+    std::string description = {};
     bool sensitive = false;
 
     static constexpr auto fields(auto& self, auto&& f) {
