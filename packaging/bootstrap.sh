@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Installs what is needed to build, test and try consign on Debian 12. Quiet when nothing is missing.
+# usage: packaging/bootstrap.sh [build|test]     build: the toolchain and libraries; test (default): also what tests drive
+set -euo pipefail
+
+build_packages=(
+  clang-19 lld-19 libc++-19-dev libc++abi-19-dev libclang-rt-19-dev
+  cmake ninja-build ccache git ca-certificates
+  libboost1.81-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev
+  libsqlite3-dev libssl-dev libzstd-dev catch2
+)
+# nginx: the quickstart's example app; the others: clients and servers that the tests drive.
+test_packages=(nginx-light curl openssl python3 sqlite3 skopeo zstd tar procps)
+
+packages=("${build_packages[@]}" "${test_packages[@]}")
+[ "${1:-test}" = build ] && packages=("${build_packages[@]}")
+
+missing=()
+for package in "${packages[@]}"; do
+  [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || { echo "bootstrap: need root or sudo to install: ${missing[*]}" >&2; exit 1; }
+  as_root=(sudo)
+fi
+echo "bootstrap: installing ${missing[*]}" >&2
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# Services of the packages must not start: only their programs are wanted.
+export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
+if ! { "${as_root[@]}" apt-get update -qq && "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+       apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+  tail -n 20 "$log" >&2
+  echo "bootstrap: apt-get failed; the lines above say why" >&2
+  exit 1
+fi
