@@ -1,0 +1,42 @@
+#pragma once
+#include "consign/oci/registry.hpp"
+#include "install/component_locks.hpp"
+#include "install/deployer.hpp"
+#include "install/supervisor.hpp"
+
+namespace consign::install {
+
+struct InstallJobsOptions {
+    std::filesystem::path data; ///< absolute
+    std::string registry;       ///< "host:port" of the install registry's listener, for templates
+};
+
+/// What apply and teardown jobs do, whatever the component type: check the spec, wait for the component's turn, sync,
+/// verify, and hand over to the type's deployer. Thread-safe; the registry and the supervisor must outlive it.
+class InstallJobs {
+  public:
+    InstallJobs(oci::Registry& registry, Supervisor& supervisor, InstallJobsOptions options);
+
+    agent::JobOutcome apply(agent::JobContext& context);
+    agent::JobOutcome teardown(agent::JobContext& context);
+    /// At start: sweeps what a crash left of removed components, then lets every component run again what it should.
+    /// A component that cannot is logged and does not keep the others from it.
+    Result<void> resume_all();
+
+  private:
+    struct Kind {
+        model::ComponentType type;
+        std::unique_ptr<Deployer> deployer;
+    };
+    Deployer* deployer_for(model::ComponentType type) const;
+    Result<void> check(const protocol::ApplySpec& spec) const;
+    Result<artifact::ComponentManifest> bring(agent::JobContext& context, const protocol::ApplySpec& spec,
+                                              oci::Repository& local);
+
+    oci::Registry& registry_;
+    const InstallJobsOptions options_;
+    std::vector<Kind> kinds_; ///< the one table of component types
+    ComponentLocks locks_;
+};
+
+} // namespace consign::install
