@@ -2,7 +2,6 @@
 #include "artifact/entry_name.hpp"
 #include <algorithm>
 #include <charconv>
-#include <cstring>
 #include <format>
 #include <span>
 
@@ -22,7 +21,7 @@ constexpr Field kName{0, 100}, kMode{100, 8}, kUid{108, 8}, kGid{116, 8}, kSize{
 std::string_view view(const TarBlock& block, Field field) { return {block.data() + field.at, field.length}; }
 
 void put(TarBlock& block, Field field, std::string_view text) {
-    std::memcpy(block.data() + field.at, text.data(), std::min(text.size(), field.length));
+    std::ranges::copy(text.substr(0, field.length), block.begin() + static_cast<std::ptrdiff_t>(field.at));
 }
 /// Zero-filled octal digits with a NUL at the end.
 void put_octal(TarBlock& block, Field field, std::uint64_t value) {
