@@ -35,7 +35,9 @@ net::Response error_response(const Error& error, Subject subject) {
     for (const auto& row : kRows)
         if (row.code == error.code) return error_response(row.status, row.names[static_cast<std::size_t>(subject)], error);
     const int status = net::status_of(error.code);
-    if (status >= 500) log::error("a registry request failed", {{"error", to_string(error)}});
+    // A client that hangs up is not our trouble.
+    const bool ours = error.code == Code::internal || error.code == Code::storage_full || error.code == Code::failed;
+    if (ours) log::error("a registry request failed", {{"error", to_string(error)}});
     return error_response(status, "UNKNOWN", error);
 }
 

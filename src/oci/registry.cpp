@@ -92,7 +92,7 @@ Registry::~Registry() = default;
 
 Result<std::unique_ptr<Registry>> Registry::open(const std::filesystem::path& directory, net::BlockingPool& pool) {
     CONSIGN_CHECK(make_directories(directory));
-    CONSIGN_TRY(blobs, open_file_blob_store(directory / "blobs", pool));
+    CONSIGN_TRY(blobs, open_file_blob_store(directory, pool));
     CONSIGN_TRY(database, store::open_sqlite(directory / "registry.db", kMigrations));
     std::unique_ptr<Registry> out(new Registry());
     out->impl_ = std::make_unique<Impl>(std::move(database), std::move(blobs), pool);

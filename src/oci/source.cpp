@@ -71,6 +71,12 @@ net::Async<Result<std::size_t>> VerifyingSource::read(std::span<std::byte> into)
     if (failure_) co_return std::unexpected(*failure_);
     CONSIGN_CO_TRY(count, co_await inner_->read(into));
     auto taken = take(ByteView(into).first(count));
+    if (taken && *taken > 0 && verified_) {
+        // A reader that knows the size may stop here, so what comes too much must be found now.
+        std::byte extra{};
+        const auto more = co_await inner_->read(std::span(&extra, 1));
+        if (more && *more > 0) taken = take(ByteView(&extra, 1));
+    }
     if (!taken) failure_ = taken.error();
     co_return taken;
 }
