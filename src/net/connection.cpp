@@ -48,108 +48,108 @@ Result<void> split_target(std::string_view target, Request& request) {
     if (question < target.size()) request.query = Query::parse(target.substr(question + 1));
     return {};
 }
+Response internal_error() { return problem({Code::internal, "internal error", "the server's log has the details"}); }
 } // namespace
 
 Connection::Connection(ConnectionHost& host, Socket socket, std::string remote)
     : host_(host), stream_(std::move(socket)), incoming_(stream_, host.scratch), remote_(std::move(remote)) {
     host_.connections.insert(this);
+    ++host_.census.connections;
 }
 
-Connection::~Connection() { host_.connections.erase(this); }
+Connection::~Connection() {
+    host_.connections.erase(this);
+    host_.census.left();
+}
 
-Async<void> Connection::serve() {
-    if (host_.tls) {
-        auto session = new_session(host_.tls);
-        if (!session) co_return log::error(to_string(session.error()));
-        SSL_set_accept_state(session->get());
-        const auto ready = co_await stream_.handshake(std::move(*session), Clock::now() + host_.options.header_deadline);
-        if (!ready) co_return log::debug("TLS handshake failed", {{"remote", remote_}, {"error", ready.error().message}});
-    }
+Async<void> Connection::serve(std::shared_ptr<Connection> self) {
+    if (self->host_.tls && !co_await self->handshake()) co_return;
     for (;;) {
-        if (!incoming_.has_bytes()) {
-            idle_ = true;
-            if (host_.draining) break;
-            const auto ready = co_await stream_.wait_readable(Clock::now() + host_.options.idle_deadline);
-            idle_ = false;
+        if (!self->incoming_.has_bytes()) {
+            if (self->host_.draining) break;
+            self->idle_ = true;
+            const auto ready = co_await self->stream_.wait_readable(Clock::now() + self->host_.options.idle_deadline);
+            self->idle_ = false;
             if (!ready) break;
         }
-        if (!co_await serve_one()) break;
+        if (!co_await self->serve_one()) break;
     }
-    idle_ = false;
-    stream_.finish_writing();
-    stream_.close();
+    self->stream_.finish_writing();
+    self->stream_.close();
 }
 
-// Its frame holds the request: an idle connection, which waits in serve(), pays for none.
+Async<bool> Connection::handshake() {
+    auto session = new_session(host_.tls);
+    if (session) {
+        SSL_set_accept_state(session->get());
+        const auto ready = co_await stream_.handshake(std::move(*session), Clock::now() + host_.options.header_deadline);
+        if (!ready) log::debug("TLS handshake failed", {{"remote", remote_}, {"error", ready.error().message}});
+        co_return ready.has_value();
+    }
+    log::error("no TLS session for a connection", {{"error", to_string(session.error())}});
+    co_return false;
+}
+
+// Its frame lives while the request is parked: it holds the request and little else. Reading a head and
+// writing an answer have frames of their own, and an idle connection, which waits in serve(), has none of them.
 Async<bool> Connection::serve_one() {
     Request request;
-    bool keep_alive = false, http_1_0 = false;
-    {
-        auto text = co_await incoming_.read_head(host_.options.header_limit_bytes, Clock::now() + host_.options.header_deadline);
-        if (!text) {
-            if (text.error().code == Code::too_large) co_await refuse(text.error(), 431);
-            if (text.error().code == Code::timed_out) co_await refuse({Code::timed_out, "the request's head took too long"}, 408);
-            co_return false;
-        }
-        if (text->empty()) co_return false;
-        auto parsed = parse_request_head(*text);
-        if (!parsed) {
-            co_await refuse(parsed.error(), parsed.error().code == Code::unsupported ? 501 : 400);
-            co_return false;
-        }
-        const auto verb = verb_from(parsed->method);
-        if (!verb) {
-            co_await refuse({Code::unsupported, "the method " + parsed->method + " is not supported"}, 501);
-            co_return false;
-        }
-        if (parsed->headers.all("Host").size() != 1 && !(parsed->http_1_0 && !parsed->headers.has("Host"))) {
-            co_await refuse({Code::invalid_argument, "a request needs exactly one Host header"}, 400);
-            co_return false;
-        }
-        if (const auto split = split_target(parsed->target, request); !split) {
-            co_await refuse(split.error(), 400);
-            co_return false;
-        }
-        request.verb = *verb;
-        keep_alive = parsed->keep_alive;
-        http_1_0 = parsed->http_1_0;
-        request.headers = std::move(parsed->headers);
-        if (!parsed->chunked) request.content_length = parsed->content_length.value_or(0);
-        expects_continue_ = same(request.headers.get("Expect"), "100-continue") && !http_1_0;
-        incoming_.begin_body(parsed->chunked ? Incoming::Kind::chunked : Incoming::Kind::length,
-                             parsed->content_length.value_or(0), std::move(parsed->decoder));
-    }
-    request.remote = remote_;
-    request.tls = stream_.is_tls();
-    request.body = this;
-    request.parking = this;
-    auto response = co_await handled(request);
-    if (co_await cancelled()) co_return false;
-    co_return co_await answer(request, std::move(response), keep_alive, http_1_0);
-}
-
-Async<Response> Connection::handled(Request& request) {
+    if (!co_await receive(request)) co_return false;
+    std::optional<Response> response;
     try {
-        co_return co_await host_.handler(request);
+        response.emplace(co_await host_.handler(request));
     } catch (const std::exception& e) {
         log::error("a handler failed", {{"path", request.path}, {"error", e.what()}});
     } catch (...) {
         log::error("a handler failed", {{"path", request.path}});
     }
-    co_return problem({Code::internal, "internal error", "the server's log has the details"});
+    if (co_await cancelled()) co_return false;
+    co_return co_await answer(request, response ? std::move(*response) : internal_error());
 }
 
-Async<bool> Connection::answer(Request& request, Response response, bool keep_alive, bool http_1_0) {
+Async<bool> Connection::receive(Request& request) {
+    auto text = co_await incoming_.read_head(host_.options.header_limit_bytes, Clock::now() + host_.options.header_deadline);
+    if (!text && text.error().code == Code::too_large) co_return co_await refuse(std::move(text).error(), 431);
+    if (!text && text.error().code == Code::timed_out)
+        co_return co_await refuse({Code::timed_out, "the request's head took too long"}, 408);
+    if (!text || text->empty()) co_return false;
+    auto parsed = parse_request_head(*text);
+    if (!parsed) {
+        const int status = parsed.error().code == Code::unsupported ? 501 : 400;
+        co_return co_await refuse(std::move(parsed).error(), status);
+    }
+    const auto verb = verb_from(parsed->method);
+    if (!verb) co_return co_await refuse({Code::unsupported, "the method " + parsed->method + " is not supported"}, 501);
+    const auto hosts = parsed->headers.all("Host").size();
+    if (hosts > 1 || (hosts == 0 && !parsed->http_1_0))
+        co_return co_await refuse({Code::invalid_argument, "a request needs exactly one Host header"}, 400);
+    if (auto split = split_target(parsed->target, request); !split) co_return co_await refuse(std::move(split).error(), 400);
+    request.verb = *verb;
+    request.headers = std::move(parsed->headers);
+    if (!parsed->chunked) request.content_length = parsed->content_length.value_or(0);
+    request.remote = remote_;
+    request.tls = stream_.is_tls();
+    request.body = this;
+    request.parking = this;
+    keep_alive_ = parsed->keep_alive;
+    http_1_0_ = parsed->http_1_0;
+    expects_continue_ = same(request.headers.get("Expect"), "100-continue") && !http_1_0_;
+    incoming_.begin_body(parsed->chunked ? Incoming::Kind::chunked : Incoming::Kind::length, parsed->content_length.value_or(0),
+                         std::move(parsed->decoder));
+    co_return true;
+}
+
+Async<bool> Connection::answer(const Request& request, Response response) {
     if (const auto valid = check_headers(response.headers); !valid || response.status < 200 || response.status > 999) {
         log::error("a handler's response was refused",
                    {{"path", request.path}, {"error", valid ? "impossible status" : valid.error().message}});
-        response = problem({Code::internal, "internal error", "the server's log has the details"});
+        response = internal_error();
     }
     // A body that the client has not been told to send, or too much to read away: the connection ends.
     const bool stuck = !incoming_.body_done() && (expects_continue_ || incoming_.body_left() > kDrainBytes);
     BodyPlan plan = plan_of(response.body);
-    if (plan.framing == Framing::chunked && http_1_0) plan.framing = Framing::until_close;
-    keep_alive = keep_alive && !stuck && !host_.draining && plan.framing != Framing::until_close &&
+    if (plan.framing == Framing::chunked && http_1_0_) plan.framing = Framing::until_close;
+    const bool keep_alive = keep_alive_ && !stuck && !host_.draining && plan.framing != Framing::until_close &&
                  !same(response.headers.get("Connection"), "close");
 
     std::string head = std::format("HTTP/1.1 {} {}\r\nDate: {}\r\n", response.status, reason_phrase(response.status), http_date());
@@ -167,7 +167,7 @@ Async<bool> Connection::answer(Request& request, Response response, bool keep_al
         append_framing(head, plan);
     }
     if (!keep_alive) head += "Connection: close\r\n";
-    else if (http_1_0) head += "Connection: keep-alive\r\n";
+    else if (http_1_0_) head += "Connection: keep-alive\r\n";
     head += "\r\n";
 
     const auto sent = co_await send_message(stream_, std::move(head), response.body, plan, host_.options.io_deadline);
@@ -182,7 +182,7 @@ Async<bool> Connection::answer(Request& request, Response response, bool keep_al
     co_return false;
 }
 
-Async<void> Connection::refuse(const Error& error, int status) {
+Async<bool> Connection::refuse(Error error, int status) {
     Response response = problem(error);
     std::string head = std::format("HTTP/1.1 {} {}\r\nDate: {}\r\n", status, reason_phrase(status), http_date());
     append_headers(head, response.headers);
@@ -190,6 +190,7 @@ Async<void> Connection::refuse(const Error& error, int status) {
     append_framing(head, plan);
     head += "Connection: close\r\n\r\n";
     if (co_await send_message(stream_, std::move(head), response.body, plan, kLingerFor)) co_await linger();
+    co_return false;
 }
 
 Async<bool> Connection::drain_body() {

@@ -2,30 +2,44 @@
 #include "consign/net/server.hpp"
 #include "net/incoming.hpp"
 #include "net/wire.hpp"
+#include <condition_variable>
 #include <unordered_set>
 
 namespace consign::net {
 
 class Connection;
 
+/// The server's count of live connections, and who waits for it to reach zero.
+struct Census {
+    std::atomic<std::size_t> connections = 0;
+    std::mutex mutex;
+    std::condition_variable changed;
+    void left() {
+        if (--connections > 0) return;
+        const std::scoped_lock lock(mutex);
+        changed.notify_all();
+    }
+};
+
 /// What the connections of one I/O thread share. Outlives them.
 struct ConnectionHost {
     const ServerOptions& options;
     const Handler& handler;
+    Census& census;
     SSL_CTX* tls = nullptr;
     bool draining = false;
     std::unordered_set<Connection*> connections = {};
     std::vector<std::byte> scratch = std::vector<std::byte>(64 * 1024);
 };
 
-/// One accepted connection. Held by its session's coroutine, and for moments by a watch's callback.
+/// One accepted connection, counted by the census while it exists. Held by its session's coroutine, and for moments by a watch's callback.
 class Connection final : public Parking, public Source, public std::enable_shared_from_this<Connection> {
   public:
     Connection(ConnectionHost& host, Socket socket, std::string remote);
     ~Connection() override;
 
     /// The session: handshake, requests, close.
-    Async<void> serve();
+    static Async<void> serve(std::shared_ptr<Connection> self);
     void abort() { stream_.close(); }
     /// Closes if idle, wakes if parked, else lets the request finish.
     void drain();
@@ -37,10 +51,12 @@ class Connection final : public Parking, public Source, public std::enable_share
     void unwatch() override;
 
   private:
+    Async<bool> handshake();
+    // These say whether the connection can carry another request.
     Async<bool> serve_one();
-    Async<bool> answer(Request& request, Response response, bool keep_alive, bool http_1_0);
-    Async<Response> handled(Request& request);
-    Async<void> refuse(const Error& error, int status);
+    Async<bool> receive(Request& request);
+    Async<bool> answer(const Request& request, Response response);
+    Async<bool> refuse(Error error, int status);
     Async<bool> drain_body();
     Async<void> linger();
     void watch_socket();
@@ -52,6 +68,7 @@ class Connection final : public Parking, public Source, public std::enable_share
     Incoming incoming_;
     std::string remote_;
     bool idle_ = false;
+    bool keep_alive_ = false, http_1_0_ = false; ///< of the request being served
     bool expects_continue_ = false;
     std::function<void(Wake)> on_event_; ///< set while parked
     std::uint64_t watch_id_ = 0;

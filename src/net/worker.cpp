@@ -32,7 +32,7 @@ std::string address_of(const sockaddr_storage& peer) {
 } // namespace
 
 Worker::Worker(const ServerOptions& options, const Handler& handler, SSL_CTX* tls, Census& census, Fd listener, Tcp protocol)
-    : census_(census), max_connections_(options.max_connections), host_{.options = options, .handler = handler, .tls = tls},
+    : max_connections_(options.max_connections), host_{.options = options, .handler = handler, .census = census, .tls = tls},
       acceptor_(context_.get_executor()), protocol_(protocol), sessions_(context_.get_executor()),
       ending_(context_.get_executor()) {
     acceptor_.assign(protocol, listener.release());
@@ -81,25 +81,14 @@ Async<void> Worker::accept_loop() {
             socket.assign(protocol_, fd.get(), failed);
             if (failed) break;
             fd.release();
-            if (census_.connections.fetch_add(1) < max_connections_) {
-                sessions_.spawn(session(std::make_shared<Connection>(host_, std::move(socket), address_of(peer))));
+            if (host_.census.connections < max_connections_) {
+                sessions_.spawn(Connection::serve(std::make_shared<Connection>(host_, std::move(socket), address_of(peer))));
                 continue;
             }
-            census_.left();
             // A TLS client could be told only after a handshake, which costs more than it is worth here.
             if (!host_.tls && turned_away_ < kTurnAwayAtOnce) sessions_.spawn(turn_away(std::move(socket)));
         }
     }
-}
-
-Async<void> Worker::session(std::shared_ptr<Connection> connection) {
-    // Counted out also when this frame is destroyed rather than finished.
-    struct Leaving {
-        Census& census;
-        ~Leaving() { census.left(); }
-    };
-    const Leaving leaving{census_};
-    co_await connection->serve();
 }
 
 Async<void> Worker::turn_away(Socket socket) {

@@ -3,22 +3,9 @@
 #include "net/listener.hpp"
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/executor_work_guard.hpp>
-#include <condition_variable>
 #include <thread>
 
 namespace consign::net {
-
-/// The server's count of live connections, and who waits for it to reach zero.
-struct Census {
-    std::atomic<std::size_t> connections = 0;
-    std::mutex mutex;
-    std::condition_variable changed;
-    void left() {
-        if (--connections > 0) return;
-        const std::scoped_lock lock(mutex);
-        changed.notify_all();
-    }
-};
 
 /// One I/O thread of a server: its context, its listening socket, its connections.
 class Worker {
@@ -36,11 +23,9 @@ class Worker {
 
   private:
     Async<void> accept_loop();
-    Async<void> session(std::shared_ptr<Connection> connection);
     Async<void> turn_away(Socket socket);
     Async<void> end();
 
-    Census& census_;
     std::size_t max_connections_;
     std::size_t turned_away_ = 0;
     ConnectionHost host_; // before the context: connections that it destroys still sign off here
