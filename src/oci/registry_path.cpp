@@ -37,7 +37,8 @@ std::optional<RegistryPath> RegistryPath::parse(std::string_view path) {
     const auto last = path.substr(slash + 1);
     path = path.substr(0, slash);
     if (cut(path, "/blobs/uploads")) return make(Kind::upload, path, last);
-    if (cut(path, "/blobs")) return make(Kind::blob, path, last);
+    // "upl%6fads" must not name a blob that no path written plainly could.
+    if (cut(path, "/blobs")) return net::percent_decode(last) == "uploads" ? std::nullopt : make(Kind::blob, path, last);
     if (cut(path, "/manifests")) return make(Kind::manifest, path, last);
     if (cut(path, "/referrers")) return make(Kind::referrers, path, last);
     return std::nullopt;
