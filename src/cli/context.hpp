@@ -79,6 +79,8 @@ class Context {
         else if (table.empty()) note(if_empty);
         else print(table);
     }
+    /// False once standard output is gone, as after `consign logs JOB -f | head`: stop then.
+    bool can_print() const { return console_.out->good(); }
     bool colour_out() const { return console_.colour && console_.out_terminal; }
     bool colour_err() const { return console_.colour && console_.err_terminal; }
 

@@ -4,6 +4,7 @@
 #include "cli/text.hpp"
 #include "consign/base/random.hpp"
 #include "consign/net/backoff.hpp"
+#include <algorithm>
 #include <condition_variable>
 #include <format>
 #include <mutex>
@@ -17,6 +18,7 @@ using std::chrono::steady_clock;
 
 // No event tells that an agent has gone silent, so the state is read at least this often.
 constexpr int kLookEverySeconds = 10;
+constexpr int kFirstLookSeconds = 1;
 constexpr std::chrono::seconds kAnswerDeadline(kLookEverySeconds + 15);
 // An IMS that restarts is back within seconds; one that stays away this long is a failure to report.
 constexpr std::chrono::minutes kPatience(2);
@@ -42,7 +44,10 @@ class News {
     Result<void> wait(std::stop_token stop) {
         const auto until = steady_clock::now() + std::chrono::seconds(kLookEverySeconds);
         while (steady_clock::now() < until && !stop.stop_requested()) {
-            const auto path = std::format("/v1/events?after={}&wait={}", seen_, kLookEverySeconds);
+            // Until the first event is seen we do not know where the stream stands, and what happened since the last
+            // look would be missed: look again soon.
+            const int wait = seen_ < 0 ? kFirstLookSeconds : kLookEverySeconds;
+            const auto path = std::format("/v1/events?after={}&wait={}", seen_, wait);
             CONSIGN_TRY(events, context_.get<protocol::List<EventView>>(path, {.deadline = kAnswerDeadline}, stop));
             if (events.items.empty()) return {};
             bool concerned = false;
@@ -58,7 +63,7 @@ class News {
   private:
     Context& context_;
     const Followed& followed_;
-    std::int64_t seen_ = 0;
+    std::int64_t seen_ = -1; ///< -1: the end of the stream, wherever that is
 };
 
 /// Repeats what fails in passing until it has failed for too long.

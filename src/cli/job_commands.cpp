@@ -73,7 +73,10 @@ class LogPrinter {
 
 Result<int> logs(Context& context, const JobFlags& flags) {
     LogPrinter printer(context);
-    const auto print = [&printer](std::int64_t offset, std::string_view piece) { printer.piece(offset, piece); };
+    const auto print = [&](std::int64_t offset, std::string_view piece) {
+        printer.piece(offset, piece);
+        return context.can_print();
+    };
     if (!flags.follow) {
         CONSIGN_CHECK(read_log(context, flags.id, 0, false, print));
         return kDone;

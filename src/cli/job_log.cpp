@@ -2,6 +2,7 @@
 #include "cli/text.hpp"
 #include <deque>
 #include <format>
+#include <utility>
 
 namespace consign::cli {
 namespace {
@@ -26,8 +27,9 @@ Result<std::int64_t> read_log(Context& context, const std::string& job, std::int
         const auto query = std::format("/logs?offset={}&wait={}", offset, ended ? 0 : kWaitSeconds);
         CONSIGN_TRY(piece, context.get_text(path_of("/v1/jobs/", job, query), {.deadline = kAnswerDeadline}, stop));
         if (!piece.empty()) {
-            on_piece(offset, piece);
+            const bool more = on_piece(offset, piece);
             offset += static_cast<std::int64_t>(piece.size());
+            if (!more) return offset;
             continue;
         }
         // The end is asked for before the last read: what was written up to then is read before we leave.
@@ -41,7 +43,6 @@ Result<std::vector<std::string>> log_tail(Context& context, const std::string& j
     std::deque<std::string> tail;
     std::string open_line;
     const auto keep = [&](std::int64_t offset, std::string_view piece) {
-        if (offset > kTailLimitBytes) return;
         for (const char c : piece) {
             if (c != '\n') {
                 open_line += c;
@@ -50,6 +51,7 @@ Result<std::vector<std::string>> log_tail(Context& context, const std::string& j
             tail.push_back(std::exchange(open_line, {}));
             if (tail.size() > lines) tail.pop_front();
         }
+        return offset < kTailLimitBytes;
     };
     CONSIGN_CHECK(read_log(context, job, 0, false, keep));
     if (!open_line.empty()) tail.push_back(std::move(open_line));

@@ -47,7 +47,9 @@ CommandSpec ims_command() {
                         option("--tls-key", "FILE", "PEM private key", flags->tls_key),
                         option("--public-url", "URL", "how clients and agents reach it; default from --listen", flags->public_url),
                         embedded_registry("the vendor registry", flags->registry),
-                        option("--threads", "N", "I/O threads; default 2", flags->threads, 1, 256)},
+                        option("--threads", "N", "I/O threads; default 2", flags->threads, 1, 256),
+                        option("--lease-s", "N", "tuning: seconds until the job of an agent that went silent goes to another "
+                                                 "attempt; agents renew at a third of it; default 45", flags->lease_s, 5, 3600)},
             .run = [flags](Context& context) -> Result<int> {
                 if (flags->tls_cert.empty() != flags->tls_key.empty())
                     return context.usage({Code::invalid_argument, "--tls-cert and --tls-key go together", ""});

@@ -26,7 +26,7 @@ struct Cell {
     std::string text; ///< printed through printable()
     Tone tone = Tone::plain;
 
-    Cell(const char* value) : text(value) {}
+    Cell(const char* value, Tone t = Tone::plain) : text(value), tone(t) {}
     Cell(std::string value, Tone t = Tone::plain) : text(std::move(value)), tone(t) {}
     Cell(std::string_view value, Tone t = Tone::plain) : text(value), tone(t) {}
     Cell(std::integral auto number) : text(std::to_string(number)) {}

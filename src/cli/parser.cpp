@@ -5,8 +5,10 @@
 #include "cli/config_file.hpp"
 #include "consign/model/app_config.hpp"
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
 #include <format>
+#include <ranges>
 
 namespace consign::cli {
 namespace {

@@ -1,5 +1,6 @@
 #include "cli/progress.hpp"
 #include "cli/text.hpp"
+#include <algorithm>
 #include <condition_variable>
 #include <format>
 #include <mutex>

@@ -4,7 +4,6 @@
 #include "cli/parser.hpp"
 #include <algorithm>
 #include <array>
-#include <csignal>
 #include <iostream>
 #include <unistd.h>
 
@@ -39,9 +38,15 @@ Console process_console(const GlobalFlags& flags) {
 
 int run_command(Context& context, const CommandSpec& command) {
     auto result = command.run(context);
-    if (result) return *result;
-    context.print_error(result.error());
-    return exit_code_of(result.error().code);
+    if (!result) {
+        context.print_error(result.error());
+        return exit_code_of(result.error().code);
+    }
+    if (*result == kDone && !context.can_print()) { // a full disk behind `> file` must not look like success
+        context.print_error({Code::internal, "cannot write the result to standard output", ""});
+        return exit_code_of(Code::internal);
+    }
+    return *result;
 }
 
 } // namespace
@@ -57,8 +62,6 @@ CommandSpec command_tree(GlobalFlags& flags) {
 }
 
 int run(int argc, const char* const* argv, const Modes& modes, const std::string& version) {
-    // A reader that goes away (`consign logs | head`) is a write error, not a death without a word.
-    std::signal(SIGPIPE, SIG_IGN);
     GlobalFlags flags;
     const auto tree = command_tree(flags);
     const auto invocation = parse(tree, arguments_of(argc, argv), process_environment());

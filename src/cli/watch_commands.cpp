@@ -3,6 +3,7 @@
 #include "cli/exit_code.hpp"
 #include "cli/interrupt.hpp"
 #include "consign/protocol/user_api.hpp"
+#include <algorithm>
 #include <format>
 
 namespace consign::cli {
@@ -13,6 +14,8 @@ using namespace protocol;
 // As for logs: below proxies' 60 s, and 15 s more for the answer to come.
 constexpr int kWaitSeconds = 50;
 constexpr std::chrono::seconds kAnswerDeadline(kWaitSeconds + 15);
+
+constexpr std::int64_t kNow = -1; ///< as `after`: only what is yet to come
 
 struct EventFlags {
     int after = 0;
@@ -63,6 +66,7 @@ void print_event(Context& context, const EventView& event) {
 
 Result<int> follow_events(Context& context, std::int64_t after) {
     const Interrupt interrupt;
+    if (after == 0) after = kNow;
     for (;;) {
         auto events = context.get<List<EventView>>(std::format("/v1/events?after={}&wait={}", after, kWaitSeconds),
                                                    {.deadline = kAnswerDeadline}, interrupt.token());
@@ -72,6 +76,7 @@ Result<int> follow_events(Context& context, std::int64_t after) {
             after = std::max(after, event.seq);
             print_event(context, event);
         }
+        if (!context.can_print()) return kDone;
     }
 }
 
@@ -112,7 +117,7 @@ CommandSpec events_command() {
     return {.name = "events",
             .summary = "What has happened, oldest first",
             .examples = {"consign events -f", "consign events --after 120 -o json"},
-            .options = {toggle("-f,--follow", "go on until Ctrl-C; with -o json one object per line", flags->follow),
+            .options = {toggle("-f,--follow", "what happens from now on, until Ctrl-C; with -o json one object per line", flags->follow),
                         option("--after", "SEQ", "only events after this number", flags->after, 0, 2'147'483'647)},
             .run = [flags](Context& context) {
                 return flags->follow ? follow_events(context, flags->after) : list_events(context, flags->after);
