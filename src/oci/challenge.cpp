@@ -28,7 +28,8 @@ struct Cursor {
         while (!rest.empty() && (rest.front() == ' ' || rest.front() == '\t')) rest.remove_prefix(1);
     }
     void skip_commas() {
-        for (skip_space(); take(','); skip_space()) {}
+        for (skip_space(); take(','); skip_space()) {
+        }
     }
     bool take(char c) {
         if (!rest.starts_with(c)) return false;
@@ -108,8 +109,8 @@ std::vector<Challenge> parse_challenges(std::string_view field) {
         const bool space = cursor.rest.starts_with(' ') || cursor.rest.starts_with('\t');
         if (!space && !cursor.rest.empty() && !cursor.rest.starts_with(',')) return out;
         cursor.skip_space();
-        // A parameter list is comma-separated like the list of challenges around it: it goes on as long as what
-        // follows a comma has the form name=value.
+        // A parameter list is comma-separated like the list of challenges around it: it goes on as long as
+        // what follows a comma has the form name=value.
         while (auto item = parameter(cursor)) {
             challenge.parameters.insert(std::move(*item));
             auto next = cursor;

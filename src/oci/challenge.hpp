@@ -6,7 +6,8 @@
 
 namespace consign::oci {
 
-/// One challenge of a WWW-Authenticate field (RFC 9110 section 11.6.1). Scheme and parameter names in lower case.
+/// One challenge of a WWW-Authenticate field (RFC 9110 section 11.6.1). Scheme and parameter names in lower
+/// case.
 struct Challenge {
     std::string scheme;
     std::map<std::string, std::string> parameters;

@@ -1,6 +1,7 @@
-// First all manifests are read, so that the size of the job is known and each blob is copied once however many
-// manifests name it; then the blobs, several at a time; then the manifests, children before their index, so that
-// the target never has a manifest that it cannot serve. The tag comes last: readers see the old artifact or the new.
+// First all manifests are read, so that the size of the job is known and each blob is copied once however
+// many manifests name it; then the blobs, several at a time; then the manifests, children before their index,
+// so that the target never has a manifest that it cannot serve. The tag comes last: readers see the old
+// artifact or the new.
 #include "consign/oci/copy.hpp"
 #include "source.hpp"
 #include <algorithm>
@@ -27,18 +28,24 @@ struct Plan {
 net::Async<Result<void>> gather(Repository& source, ManifestBytes bytes, int depth, Plan& plan) {
     if (!plan.seen_manifests.insert(bytes.descriptor.digest).second) co_return Result<void>{};
     if (depth > kDepthLimit)
-        co_return fail(Code::unsupported, std::format("{} of {} is nested deeper than {} indexes", bytes.descriptor.digest.str(), source.describe(), kDepthLimit));
+        co_return fail(Code::unsupported,
+                       std::format("{} of {} is nested deeper than {} indexes", bytes.descriptor.digest.str(),
+                                   source.describe(), kDepthLimit));
     plan.manifest_bytes += bytes.body.size();
     if (plan.manifest_bytes > kManifestsLimitBytes)
-        co_return fail(Code::too_large, std::format("the manifests of {} have more than {} bytes together", source.describe(), kManifestsLimitBytes));
+        co_return fail(Code::too_large, std::format("the manifests of {} have more than {} bytes together",
+                                                    source.describe(), kManifestsLimitBytes));
     auto parsed = Manifest::parse(bytes.body, bytes.descriptor.media_type);
     if (!parsed) co_return std::unexpected(with_context(std::move(parsed).error(), source.describe()));
     for (auto& blob : parsed->blobs())
         if (plan.seen_blobs.insert(blob.digest).second) plan.blobs.push_back(std::move(blob));
     for (const auto& child : parsed->manifests) {
-        CONSIGN_CO_TRY(fetched, co_await source.fetch_manifest(TagOrDigest{.tag = {}, .digest = child.digest}));
+        CONSIGN_CO_TRY(fetched,
+                       co_await source.fetch_manifest(TagOrDigest{.tag = {}, .digest = child.digest}));
         if (fetched.body.size() != child.size)
-            co_return fail(Code::corrupt, std::format("manifest {} of {} has {} bytes, its index says {}", child.digest.str(), source.describe(), fetched.body.size(), child.size));
+            co_return fail(Code::corrupt, std::format("manifest {} of {} has {} bytes, its index says {}",
+                                                      child.digest.str(), source.describe(),
+                                                      fetched.body.size(), child.size));
         fetched.descriptor.media_type = child.media_type;
         CONSIGN_CO_CHECK(co_await gather(source, std::move(fetched), depth + 1, plan));
     }
@@ -48,7 +55,8 @@ net::Async<Result<void>> gather(Repository& source, ManifestBytes bytes, int dep
 
 /// What the workers share; lives until the last has ended.
 struct Transfer {
-    Transfer(Repository& from, Repository& to, std::vector<Descriptor> all, CopyOptions with, net::Executor executor)
+    Transfer(Repository& from, Repository& to, std::vector<Descriptor> all, CopyOptions with,
+             net::Executor executor)
         : source(from), target(to), blobs(std::move(all)), options(std::move(with)), workers(executor),
           ended(executor, net::SteadyTime::max()) {
         progress.blobs_total = blobs.size();
@@ -91,7 +99,8 @@ net::Async<Result<void>> copy_some(std::shared_ptr<Transfer> transfer) {
         const auto blob = transfer->blobs[transfer->next++];
         auto copied = co_await copy_blob(transfer, blob);
         if (!copied)
-            co_return std::unexpected(with_context(std::move(copied).error(), std::format("blob {} ({} bytes)", blob.digest.str(), blob.size)));
+            co_return std::unexpected(with_context(
+                std::move(copied).error(), std::format("blob {} ({} bytes)", blob.digest.str(), blob.size)));
     }
     co_return Result<void>{};
 }
@@ -109,7 +118,8 @@ net::Async<void> work(std::shared_ptr<Transfer> transfer) {
 }
 
 net::Async<Result<void>> copy_blobs(std::shared_ptr<Transfer> transfer) {
-    transfer->running = std::min(std::max<std::size_t>(transfer->options.parallel, 1), transfer->blobs.size());
+    transfer->running =
+        std::min(std::max<std::size_t>(transfer->options.parallel, 1), transfer->blobs.size());
     for (auto i = transfer->running; i > 0; --i) transfer->workers.spawn(work(transfer));
     bool cancelled = false;
     while (transfer->running > 0 && !cancelled && !transfer->failure) {
@@ -125,14 +135,16 @@ net::Async<Result<void>> copy_blobs(std::shared_ptr<Transfer> transfer) {
 
 } // namespace
 
-net::Async<Result<Descriptor>> copy(Repository& source, TagOrDigest which, Repository& target, std::string tag, CopyOptions options) {
+net::Async<Result<Descriptor>> copy(Repository& source, TagOrDigest which, Repository& target,
+                                    std::string tag, CopyOptions options) {
     CONSIGN_CO_TRY(root, co_await source.fetch_manifest(which));
     const auto descriptor = root.descriptor;
     Plan plan;
     CONSIGN_CO_CHECK(co_await gather(source, std::move(root), 1, plan));
 
     const net::Executor executor = co_await net::asio::this_coro::executor;
-    auto transfer = std::make_shared<Transfer>(source, target, std::move(plan.blobs), std::move(options), executor);
+    auto transfer =
+        std::make_shared<Transfer>(source, target, std::move(plan.blobs), std::move(options), executor);
     CONSIGN_CO_CHECK(co_await copy_blobs(transfer));
 
     for (auto& manifest : plan.manifests) {

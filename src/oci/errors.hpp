@@ -11,6 +11,7 @@ net::Response error_response(const Error& error, Subject subject);
 net::Response error_response(int status, std::string_view code, const Error& error);
 
 /// The inverse, for clients: `who` names the registry in the message.
-Error error_from_registry(int status, std::string_view content_type, std::string_view body, std::string_view who);
+Error error_from_registry(int status, std::string_view content_type, std::string_view body,
+                          std::string_view who);
 
 } // namespace consign::oci

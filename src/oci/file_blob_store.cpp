@@ -1,6 +1,6 @@
-// Bytes are written to uploads/<id>, hashed as they come, fsynced, and renamed to the name of their digest; then
-// the directory is fsynced. So a file below blobs/ is always whole, and two uploads of the same content end as the
-// same file. An interrupted upload is just a shorter file: its length is where the client goes on.
+// Bytes are written to uploads/<id>, hashed as they come, fsynced, and renamed to the name of their digest;
+// then the directory is fsynced. So a file below blobs/ is always whole, and two uploads of the same content
+// end as the same file. An interrupted upload is just a shorter file: its length is where the client goes on.
 #include "file_blob_store.hpp"
 #include "consign/base/log.hpp"
 #include "consign/base/random.hpp"
@@ -35,7 +35,8 @@ struct Paths {
 using Claim = std::shared_ptr<UploadTable::Claim>;
 
 std::unexpected<Error> unknown_upload(const std::string& id) {
-    return fail(Code::not_found, "upload '" + id.substr(0, 64) + "' does not exist", "start the upload again");
+    return fail(Code::not_found, "upload '" + id.substr(0, 64) + "' does not exist",
+                "start the upload again");
 }
 
 Result<std::uint64_t> size_of(const Fd& file, const fs::path& path) {
@@ -51,7 +52,8 @@ Result<Fd> open_upload(const Paths& paths, const std::string& id, int flags) {
 }
 
 /// The hash of the first `size` bytes, read from the file.
-Result<RunningHash> rehash(const Fd& file, std::uint64_t size, std::string_view algorithm, const fs::path& path) {
+Result<RunningHash> rehash(const Fd& file, std::uint64_t size, std::string_view algorithm,
+                           const fs::path& path) {
     RunningHash out{.hasher = Hasher(algorithm), .size = 0};
     Bytes buffer(kPieceBytes);
     while (out.size < size) {
@@ -73,7 +75,8 @@ Result<void> make_durable_directory(const fs::path& directory) {
     return fsync_directory(parent);
 }
 
-Result<std::uint64_t> finish_upload(const Paths& paths, const std::string& id, const Digest& expected, UploadTable::Claim& claim) {
+Result<std::uint64_t> finish_upload(const Paths& paths, const std::string& id, const Digest& expected,
+                                    UploadTable::Claim& claim) {
     const auto path = paths.upload(id);
     CONSIGN_TRY(file, open_upload(paths, id, O_RDWR));
     CONSIGN_TRY(size, size_of(file, path));
@@ -85,28 +88,33 @@ Result<std::uint64_t> finish_upload(const Paths& paths, const std::string& id, c
     claim.forget();
     if (actual != expected) {
         ::unlink(path.c_str());
-        return fail(Code::corrupt, "the uploaded bytes are " + actual.str() + ", not " + expected.str(), "upload them again");
+        return fail(Code::corrupt, "the uploaded bytes are " + actual.str() + ", not " + expected.str(),
+                    "upload them again");
     }
     if (::fsync(file.get()) != 0) return fail_errno("fsync " + path.string(), errno);
     const auto target = paths.blob(expected);
     CONSIGN_CHECK(make_durable_directory(target.parent_path()));
-    if (::rename(path.c_str(), target.c_str()) != 0) return fail_errno("rename " + path.string() + " to " + target.string(), errno);
+    if (::rename(path.c_str(), target.c_str()) != 0)
+        return fail_errno("rename " + path.string() + " to " + target.string(), errno);
     CONSIGN_CHECK(fsync_directory(target.parent_path()));
     return size;
 }
 
 class FileBlobStore final : public BlobStore {
   public:
-    FileBlobStore(Paths paths, net::BlockingPool& pool) : paths_(std::make_shared<const Paths>(std::move(paths))), pool_(pool) {}
+    FileBlobStore(Paths paths, net::BlockingPool& pool)
+        : paths_(std::make_shared<const Paths>(std::move(paths))), pool_(pool) {}
 
     net::Async<Result<std::optional<Stat>>> stat(Digest digest) override {
-        co_return co_await pool_.run([paths = paths_, digest = std::move(digest)]() -> Result<std::optional<Stat>> {
-            struct ::stat status {};
-            const auto path = paths->blob(digest);
-            if (::stat(path.c_str(), &status) == 0) return Stat{static_cast<std::uint64_t>(status.st_size)};
-            if (errno == ENOENT) return std::nullopt;
-            return fail_errno("stat " + path.string(), errno);
-        });
+        co_return co_await pool_.run(
+            [paths = paths_, digest = std::move(digest)]() -> Result<std::optional<Stat>> {
+                struct ::stat status {};
+                const auto path = paths->blob(digest);
+                if (::stat(path.c_str(), &status) == 0)
+                    return Stat{static_cast<std::uint64_t>(status.st_size)};
+                if (errno == ENOENT) return std::nullopt;
+                return fail_errno("stat " + path.string(), errno);
+            });
     }
 
     net::Async<Result<net::FileBody>> open(Digest digest) override {
@@ -114,14 +122,16 @@ class FileBlobStore final : public BlobStore {
             const auto path = paths->blob(digest);
             CONSIGN_TRY(file, open_file(path, O_RDONLY));
             CONSIGN_TRY(size, size_of(file, path));
-            return net::FileBody{.file = std::make_shared<const Fd>(std::move(file)), .offset = 0, .size = size};
+            return net::FileBody{
+                .file = std::make_shared<const Fd>(std::move(file)), .offset = 0, .size = size};
         });
     }
 
     net::Async<Result<void>> remove(Digest digest) override {
         co_return co_await pool_.run([paths = paths_, digest = std::move(digest)]() -> Result<void> {
             const auto path = paths->blob(digest);
-            if (::unlink(path.c_str()) != 0 && errno != ENOENT) return fail_errno("remove " + path.string(), errno);
+            if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+                return fail_errno("remove " + path.string(), errno);
             return {};
         });
     }
@@ -196,7 +206,8 @@ struct FileBlobStore::Appending {
     Result<void> write(std::size_t count) {
         const auto piece = ByteView(buffer).first(count);
         const auto path = paths->upload(id);
-        if (::lseek(file.get(), static_cast<off_t>(size), SEEK_SET) < 0) return fail_errno("seek " + path.string(), errno);
+        if (::lseek(file.get(), static_cast<off_t>(size), SEEK_SET) < 0)
+            return fail_errno("seek " + path.string(), errno);
         if (auto written = write_all(file.get(), piece, path); !written) {
             // Back to what was there before this request: it was acknowledged, this piece was not.
             claim->hash.reset();
@@ -235,8 +246,8 @@ void drop_expired_uploads(const fs::path& uploads) {
 
 } // namespace
 
-std::unique_ptr<BlobStore> make_file_blob_store(const fs::path& root, const fs::path& uploads, BlobPaths paths,
-                                                net::BlockingPool& pool) {
+std::unique_ptr<BlobStore> make_file_blob_store(const fs::path& root, const fs::path& uploads,
+                                                BlobPaths paths, net::BlockingPool& pool) {
     return std::make_unique<FileBlobStore>(Paths{root, uploads, paths}, pool);
 }
 
@@ -251,7 +262,8 @@ net::Async<Result<void>> store_blob(BlobStore& store, Descriptor expected, net::
     CONSIGN_CO_TRY(upload, co_await store.begin_upload());
     auto size = co_await store.append(upload, content);
     if (size && *size != expected.size)
-        size = fail(Code::corrupt, std::format("{}: {} bytes instead of {}", expected.digest.str(), *size, expected.size));
+        size = fail(Code::corrupt,
+                    std::format("{}: {} bytes instead of {}", expected.digest.str(), *size, expected.size));
     if (!size) {
         (void)co_await store.abandon(upload);
         co_return std::unexpected(std::move(size).error());
@@ -260,7 +272,8 @@ net::Async<Result<void>> store_blob(BlobStore& store, Descriptor expected, net::
     co_return Result<void>{};
 }
 
-net::Async<Result<std::string>> load_blob(BlobStore& store, Digest digest, net::BlockingPool& pool, std::size_t limit) {
+net::Async<Result<std::string>> load_blob(BlobStore& store, Digest digest, net::BlockingPool& pool,
+                                          std::size_t limit) {
     CONSIGN_CO_TRY(body, co_await store.open(digest));
     Descriptor expected;
     expected.digest = std::move(digest);

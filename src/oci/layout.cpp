@@ -21,15 +21,20 @@ class LayoutIndex {
         if (!fs::exists(marker)) {
             std::error_code ignored;
             if (fs::exists(directory_) && !fs::is_empty(directory_, ignored))
-                return fail(Code::invalid_argument, directory_.string() + " is not an OCI layout and not empty", "name a directory that is one, or a new one");
+                return fail(Code::invalid_argument,
+                            directory_.string() + " is not an OCI layout and not empty",
+                            "name a directory that is one, or a new one");
             CONSIGN_CHECK(make_directories(directory_ / "blobs" / "sha256"));
-            CONSIGN_CHECK(write_file_atomic(path(), json::dump({{"schemaVersion", 2}, {"mediaType", media::kImageIndex}, {"manifests", json::Value::array()}})));
+            CONSIGN_CHECK(write_file_atomic(path(), json::dump({{"schemaVersion", 2},
+                                                                {"mediaType", media::kImageIndex},
+                                                                {"manifests", json::Value::array()}})));
             return write_file_atomic(marker, std::string_view("{\"imageLayoutVersion\":\"1.0.0\"}"));
         }
         CONSIGN_TRY(text, read_file(marker, 64 * 1024));
         CONSIGN_TRY(parsed, json::parse(text));
         if (!parsed.is_object() || parsed.value("imageLayoutVersion", json::Value()) != "1.0.0")
-            return fail(Code::unsupported, marker.string() + " names an image layout version that is not 1.0.0");
+            return fail(Code::unsupported,
+                        marker.string() + " names an image layout version that is not 1.0.0");
         return {};
     }
 
@@ -38,7 +43,8 @@ class LayoutIndex {
         for (const auto& entry : index.at("manifests")) {
             CONSIGN_TRY(descriptor, json::decode<Descriptor>(entry));
             const auto name = descriptor.annotations.find(kRefName);
-            if (which.digest ? descriptor.digest == *which.digest : name != descriptor.annotations.end() && name->second == which.tag)
+            if (which.digest ? descriptor.digest == *which.digest
+                             : name != descriptor.annotations.end() && name->second == which.tag)
                 return descriptor;
         }
         return std::nullopt;
@@ -84,10 +90,13 @@ class LayoutRepository final : public Repository {
 
     net::Async<Result<ManifestBytes>> fetch_manifest(TagOrDigest which) override {
         CONSIGN_CO_TRY(found, co_await pool_.run([index = index_, which] { return index->find(which); }));
-        if (!found && !which.digest) co_return fail(Code::not_found, directory_.string() + " has no manifest " + which.tag);
+        if (!found && !which.digest)
+            co_return fail(Code::not_found, directory_.string() + " has no manifest " + which.tag);
         ManifestBytes out;
-        if (found) out.descriptor = std::move(*found);
-        else out.descriptor.digest = *which.digest; // a child of an index is only a blob
+        if (found)
+            out.descriptor = std::move(*found);
+        else
+            out.descriptor.digest = *which.digest; // a child of an index is only a blob
         out.descriptor.annotations.erase(kRefName);
         CONSIGN_CO_TRY(body, co_await load_blob(*blobs_, out.descriptor.digest, pool_, kManifestLimitBytes));
         out.body = std::move(body);
@@ -104,9 +113,8 @@ class LayoutRepository final : public Repository {
         TextSource content(manifest.body);
         CONSIGN_CO_CHECK(co_await store_blob(*blobs_, manifest.descriptor, content));
         if (tag.empty()) co_return Result<void>{};
-        co_return co_await pool_.run([index = index_, descriptor = std::move(manifest.descriptor), tag = std::move(tag)] {
-            return index->set(descriptor, tag);
-        });
+        co_return co_await pool_.run([index = index_, descriptor = std::move(manifest.descriptor),
+                                      tag = std::move(tag)] { return index->set(descriptor, tag); });
     }
 
     net::Async<Result<bool>> has_blob(Descriptor blob) override {

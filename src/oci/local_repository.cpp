@@ -16,13 +16,16 @@ class LocalRepository final : public Repository {
         Hasher hasher(manifest.descriptor.digest.algorithm());
         hasher.update(as_bytes(manifest.body));
         if (hasher.finish() != manifest.descriptor.digest)
-            co_return fail(Code::corrupt, "manifest " + manifest.descriptor.digest.str() + " of " + name_ + " is damaged", "push it again");
+            co_return fail(Code::corrupt,
+                           "manifest " + manifest.descriptor.digest.str() + " of " + name_ + " is damaged",
+                           "push it again");
         co_return std::move(manifest);
     }
 
     net::Async<Result<void>> put_manifest(ManifestBytes manifest, std::string tag) override {
-        CONSIGN_CO_CHECK(co_await core_.put_manifest(name_, manifest.descriptor.media_type, std::move(manifest.body),
-                                                     std::move(tag), manifest.descriptor.digest));
+        CONSIGN_CO_CHECK(co_await core_.put_manifest(name_, manifest.descriptor.media_type,
+                                                     std::move(manifest.body), std::move(tag),
+                                                     manifest.descriptor.digest));
         co_return Result<void>{};
     }
 

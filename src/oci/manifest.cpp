@@ -6,7 +6,9 @@ namespace consign::oci {
 
 namespace {
 
-std::unexpected<Error> invalid(std::string what) { return fail(Code::invalid_argument, "manifest: " + std::move(what)); }
+std::unexpected<Error> invalid(std::string what) {
+    return fail(Code::invalid_argument, "manifest: " + std::move(what));
+}
 
 /// "application/json; charset=utf-8" without its parameters.
 std::string_view without_parameters(std::string_view media_type) {
@@ -15,10 +17,15 @@ std::string_view without_parameters(std::string_view media_type) {
     return last == std::string_view::npos ? std::string_view{} : media_type.substr(0, last + 1);
 }
 
-bool is_index_type(std::string_view type) { return type == media::kImageIndex || type == media::kDockerManifestList; }
-bool is_image_type(std::string_view type) { return type == media::kImageManifest || type == media::kDockerManifest; }
+bool is_index_type(std::string_view type) {
+    return type == media::kImageIndex || type == media::kDockerManifestList;
+}
+bool is_image_type(std::string_view type) {
+    return type == media::kImageManifest || type == media::kDockerManifest;
+}
 
-template <class T> Result<void> read(const json::Value& in, const char* key, T& out) {
+template <class T>
+Result<void> read(const json::Value& in, const char* key, T& out) {
     const auto found = in.find(key);
     if (found == in.end()) return {};
     if (auto decoded = json::decode_into(out, *found, key, json::Unknown::skip); !decoded)
@@ -74,7 +81,8 @@ std::vector<Descriptor> Manifest::blobs() const {
 
 Result<Manifest> Manifest::parse(std::string_view body, std::string_view content_type) {
     if (body.size() > kManifestLimitBytes)
-        return fail(Code::too_large, std::format("manifest: {} bytes, at most {} are taken", body.size(), kManifestLimitBytes));
+        return fail(Code::too_large, std::format("manifest: {} bytes, at most {} are taken", body.size(),
+                                                 kManifestLimitBytes));
     auto parsed = json::parse(body);
     if (!parsed) return invalid(parsed.error().message);
     const auto& in = *parsed;
@@ -88,12 +96,17 @@ Result<Manifest> Manifest::parse(std::string_view body, std::string_view content
     CONSIGN_TRY(media_type, media_type_of(in, content_type));
     out.media_type = media_type;
     const bool index = is_index_type(media_type);
-    if (!index && !is_image_type(media_type)) return invalid(std::format("mediaType '{}' is not supported", media_type));
+    if (!index && !is_image_type(media_type))
+        return invalid(std::format("mediaType '{}' is not supported", media_type));
     // One body must not be read as an index by some and as an image by others (CVE-2021-41190).
-    for (const char* foreign : index ? std::initializer_list<const char*>{"config", "layers"} : std::initializer_list<const char*>{"manifests"})
-        if (in.contains(foreign)) return invalid(std::format("'{}' does not belong into {}", foreign, media_type));
-    for (const char* required : index ? std::initializer_list<const char*>{"manifests"} : std::initializer_list<const char*>{"config", "layers"})
-        if (!in.contains(required) || in.at(required).is_null()) return invalid(std::format("{} is missing", required));
+    for (const char* foreign : index ? std::initializer_list<const char*>{"config", "layers"}
+                                     : std::initializer_list<const char*>{"manifests"})
+        if (in.contains(foreign))
+            return invalid(std::format("'{}' does not belong into {}", foreign, media_type));
+    for (const char* required : index ? std::initializer_list<const char*>{"manifests"}
+                                      : std::initializer_list<const char*>{"config", "layers"})
+        if (!in.contains(required) || in.at(required).is_null())
+            return invalid(std::format("{} is missing", required));
 
     CONSIGN_CHECK(read(in, "artifactType", out.artifact_type));
     CONSIGN_CHECK(read(in, "config", out.config));
@@ -108,7 +121,8 @@ Result<Manifest> Manifest::parse(std::string_view body, std::string_view content
 }
 
 ManifestBytes make_manifest(std::string_view artifact_type, Descriptor config, std::vector<Descriptor> layers,
-                            std::map<std::string, std::string> annotations, std::optional<Descriptor> subject) {
+                            std::map<std::string, std::string> annotations,
+                            std::optional<Descriptor> subject) {
     auto out = json::Value::object();
     out["schemaVersion"] = 2;
     out["mediaType"] = media::kImageManifest;

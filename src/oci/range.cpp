@@ -30,7 +30,8 @@ RangeKind parse_range(std::string_view field, std::uint64_t total, ByteRange& ou
         out.first = total - out.size;
         return RangeKind::part;
     }
-    const auto first = number(from), last = to.empty() ? std::numeric_limits<std::uint64_t>::max() : number(to);
+    const auto first = number(from),
+               last = to.empty() ? std::numeric_limits<std::uint64_t>::max() : number(to);
     if (!first || !last || *last < *first) return RangeKind::whole;
     if (*first >= total) return RangeKind::unsatisfiable;
     out.first = *first;
@@ -44,7 +45,8 @@ std::optional<ByteRange> parse_chunk_range(std::string_view field) {
     const auto dash = field.find('-');
     if (dash == std::string_view::npos) return std::nullopt;
     const auto first = number(field.substr(0, dash)), last = number(field.substr(dash + 1));
-    if (!first || !last || *last < *first || *last == std::numeric_limits<std::uint64_t>::max()) return std::nullopt;
+    if (!first || !last || *last < *first || *last == std::numeric_limits<std::uint64_t>::max())
+        return std::nullopt;
     return ByteRange{.first = *first, .size = *last - *first + 1};
 }
 

@@ -22,8 +22,10 @@ bool is_component(std::string_view text) {
         const char separator = text[i];
         std::size_t run = 0;
         while (i + run < text.size() && text[i + run] == separator) ++run;
-        const bool allowed = separator == '-' || (separator == '.' && run == 1) || (separator == '_' && run <= 2);
-        if (!allowed || !is_lower_alnum(text[i + run])) return false; // the last character is one, so i + run is inside
+        const bool allowed =
+            separator == '-' || (separator == '.' && run == 1) || (separator == '_' && run <= 2);
+        if (!allowed || !is_lower_alnum(text[i + run]))
+            return false; // the last character is one, so i + run is inside
         i += run;
     }
     return true;
@@ -44,7 +46,8 @@ bool is_registry(std::string_view text) {
         host = text.substr(1, close - 1);
         const auto rest = text.substr(close + 1);
         if (!rest.empty() && (!rest.starts_with(':') || !is_port(rest.substr(1)))) return false;
-        return !host.empty() && std::ranges::all_of(host, [](char c) { return is_alnum(c) || c == ':' || c == '.'; });
+        return !host.empty() &&
+               std::ranges::all_of(host, [](char c) { return is_alnum(c) || c == ':' || c == '.'; });
     }
     if (const auto colon = text.find(':'); colon != std::string_view::npos) {
         host = text.substr(0, colon);
@@ -118,7 +121,8 @@ Result<TagOrDigest> TagOrDigest::parse(std::string_view text) {
         return TagOrDigest{.tag = {}, .digest = std::move(digest)};
     }
     if (!is_tag(text))
-        return fail(Code::invalid_argument, "'" + std::string(text.substr(0, 200)) + "' is neither a tag nor a digest");
+        return fail(Code::invalid_argument,
+                    "'" + std::string(text.substr(0, 200)) + "' is neither a tag nor a digest");
     return TagOrDigest{.tag = std::string(text), .digest = std::nullopt};
 }
 

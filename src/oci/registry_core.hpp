@@ -9,7 +9,8 @@ namespace consign::oci {
 /// used. Bytes go to disk before a link to them exists; a link exists before a manifest that needs it.
 class RegistryCore {
   public:
-    RegistryCore(std::unique_ptr<store::Database> database, std::unique_ptr<BlobStore> blobs, net::BlockingPool& pool)
+    RegistryCore(std::unique_ptr<store::Database> database, std::unique_ptr<BlobStore> blobs,
+                 net::BlockingPool& pool)
         : database(std::move(database)), blobs(std::move(blobs)), pool(pool) {}
 
     /// not_found when the repository does not have it, or the file is not what it was (reported in the log).
@@ -19,7 +20,8 @@ class RegistryCore {
     net::Async<Result<bool>> mount_blob(std::string from, std::string to, Digest digest);
 
     net::Async<Result<ManifestBytes>> fetch_manifest(std::string repository, TagOrDigest which);
-    /// Hashes, parses and stores. `expected`, if given, is what the bytes must be. Returns digest and subject.
+    /// Hashes, parses and stores. `expected`, if given, is what the bytes must be. Returns digest and
+    /// subject.
     struct Put {
         Digest digest;
         std::optional<Digest> subject;

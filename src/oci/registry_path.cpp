@@ -24,10 +24,12 @@ std::optional<RegistryPath> RegistryPath::parse(std::string_view path) {
     path.remove_prefix(1);
     if (path == "_catalog") return RegistryPath{.kind = Kind::catalog, .repository = {}, .reference = {}};
 
-    const auto make = [](Kind kind, std::string_view repository, std::string_view reference = {}) -> std::optional<RegistryPath> {
+    const auto make = [](Kind kind, std::string_view repository,
+                         std::string_view reference = {}) -> std::optional<RegistryPath> {
         auto decoded = net::percent_decode(reference);
         if (!decoded || repository.empty()) return std::nullopt;
-        return RegistryPath{.kind = kind, .repository = std::string(repository), .reference = std::move(*decoded)};
+        return RegistryPath{
+            .kind = kind, .repository = std::string(repository), .reference = std::move(*decoded)};
     };
     if (cut(path, "/tags/list")) return make(Kind::tags, path);
     if (cut(path, "/blobs/uploads/") || cut(path, "/blobs/uploads")) return make(Kind::uploads, path);
@@ -38,7 +40,8 @@ std::optional<RegistryPath> RegistryPath::parse(std::string_view path) {
     path = path.substr(0, slash);
     if (cut(path, "/blobs/uploads")) return make(Kind::upload, path, last);
     // "upl%6fads" must not name a blob that no path written plainly could.
-    if (cut(path, "/blobs")) return net::percent_decode(last) == "uploads" ? std::nullopt : make(Kind::blob, path, last);
+    if (cut(path, "/blobs"))
+        return net::percent_decode(last) == "uploads" ? std::nullopt : make(Kind::blob, path, last);
     if (cut(path, "/manifests")) return make(Kind::manifest, path, last);
     if (cut(path, "/referrers")) return make(Kind::referrers, path, last);
     return std::nullopt;
@@ -48,14 +51,22 @@ std::string to_string(const RegistryPath& path) {
     const auto in = "/v2/" + path.repository;
     const auto reference = net::percent_encode(path.reference);
     switch (path.kind) {
-    case Kind::base: return "/v2/";
-    case Kind::catalog: return "/v2/_catalog";
-    case Kind::tags: return in + "/tags/list";
-    case Kind::manifest: return in + "/manifests/" + reference;
-    case Kind::blob: return in + "/blobs/" + reference;
-    case Kind::uploads: return in + "/blobs/uploads/";
-    case Kind::upload: return in + "/blobs/uploads/" + reference;
-    case Kind::referrers: return in + "/referrers/" + reference;
+    case Kind::base:
+        return "/v2/";
+    case Kind::catalog:
+        return "/v2/_catalog";
+    case Kind::tags:
+        return in + "/tags/list";
+    case Kind::manifest:
+        return in + "/manifests/" + reference;
+    case Kind::blob:
+        return in + "/blobs/" + reference;
+    case Kind::uploads:
+        return in + "/blobs/uploads/";
+    case Kind::upload:
+        return in + "/blobs/uploads/" + reference;
+    case Kind::referrers:
+        return in + "/referrers/" + reference;
     }
     return {};
 }

@@ -40,12 +40,18 @@ net::Async<net::Response> RegistryServer::handle(net::Request& request) {
 net::Async<net::Response> RegistryServer::Impl::answer(net::Request& request) {
     const auto path = RegistryPath::parse(request.path);
     auto grant = co_await authorise(request);
-    if (!grant && grant.error().code == Code::unauthenticated) co_return challenge(request, path, grant.error());
+    if (!grant && grant.error().code == Code::unauthenticated)
+        co_return challenge(request, path, grant.error());
     if (!grant) co_return error_response(grant.error(), Subject::name);
-    if (!path) co_return error_response(Error{Code::not_found, "no registry endpoint has the path " + request.path.substr(0, 300)}, Subject::name);
+    if (!path)
+        co_return error_response(
+            Error{Code::not_found, "no registry endpoint has the path " + request.path.substr(0, 300)},
+            Subject::name);
     const bool named = path->kind != Kind::base && path->kind != Kind::catalog;
     if (named && !is_repository_name(path->repository))
-        co_return error_response(Error{Code::invalid_argument, "'" + path->repository.substr(0, 300) + "' is not a repository name"}, Subject::name);
+        co_return error_response(Error{Code::invalid_argument,
+                                       "'" + path->repository.substr(0, 300) + "' is not a repository name"},
+                                 Subject::name);
     Exchange exchange{.request = request, .path = *path, .grant = std::move(*grant)};
     co_return co_await dispatch(exchange);
 }
@@ -60,25 +66,40 @@ net::Async<net::Response> RegistryServer::Impl::dispatch(Exchange& exchange) {
     if (kind == Kind::base && reads) co_return net::Response::json(200, "{}");
 
     net::Async<net::Response> (Impl::*method)(Exchange&) = nullptr;
-    if (kind == Kind::blob && reads) method = &Impl::get_blob;
-    else if (is(Kind::blob, Verb::delete_)) method = &Impl::delete_blob;
-    else if (kind == Kind::manifest && reads) method = &Impl::get_manifest;
-    else if (is(Kind::manifest, Verb::put)) method = &Impl::put_manifest;
-    else if (is(Kind::manifest, Verb::delete_)) method = &Impl::delete_manifest;
-    else if (is(Kind::uploads, Verb::post)) method = &Impl::begin_upload;
-    else if (is(Kind::upload, Verb::get)) method = &Impl::upload_status;
-    else if (is(Kind::upload, Verb::patch) || is(Kind::upload, Verb::put)) method = &Impl::continue_upload;
-    else if (is(Kind::upload, Verb::delete_)) method = &Impl::abandon_upload;
-    else if (is(Kind::tags, Verb::get)) method = &Impl::tags;
-    else if (is(Kind::referrers, Verb::get)) method = &Impl::referrers;
-    else if (is(Kind::catalog, Verb::get)) method = &Impl::catalog;
+    if (kind == Kind::blob && reads)
+        method = &Impl::get_blob;
+    else if (is(Kind::blob, Verb::delete_))
+        method = &Impl::delete_blob;
+    else if (kind == Kind::manifest && reads)
+        method = &Impl::get_manifest;
+    else if (is(Kind::manifest, Verb::put))
+        method = &Impl::put_manifest;
+    else if (is(Kind::manifest, Verb::delete_))
+        method = &Impl::delete_manifest;
+    else if (is(Kind::uploads, Verb::post))
+        method = &Impl::begin_upload;
+    else if (is(Kind::upload, Verb::get))
+        method = &Impl::upload_status;
+    else if (is(Kind::upload, Verb::patch) || is(Kind::upload, Verb::put))
+        method = &Impl::continue_upload;
+    else if (is(Kind::upload, Verb::delete_))
+        method = &Impl::abandon_upload;
+    else if (is(Kind::tags, Verb::get))
+        method = &Impl::tags;
+    else if (is(Kind::referrers, Verb::get))
+        method = &Impl::referrers;
+    else if (is(Kind::catalog, Verb::get))
+        method = &Impl::catalog;
     if (!method)
-        co_return error_response(Error{Code::unsupported, std::string(net::name_of(verb)) + " does not go with " +
-                                 exchange.request.path.substr(0, 300)}, Subject::name);
+        co_return error_response(Error{Code::unsupported, std::string(net::name_of(verb)) +
+                                                              " does not go with " +
+                                                              exchange.request.path.substr(0, 300)},
+                                 Subject::name);
     co_return co_await (this->*method)(exchange);
 }
 
-net::Response RegistryServer::Impl::challenge(const net::Request& request, const std::optional<RegistryPath>& path,
+net::Response RegistryServer::Impl::challenge(const net::Request& request,
+                                              const std::optional<RegistryPath>& path,
                                               const Error& error) const {
     auto response = error_response(error, Subject::name);
     const auto realm = options.realm ? options.realm(request) : std::string();
@@ -86,7 +107,8 @@ net::Response RegistryServer::Impl::challenge(const net::Request& request, const
     if (!realm.empty()) {
         field = "Bearer realm=" + quoted_string(realm) + ",service=" + quoted_string(options.service);
         const bool nameable = path && (path->repository.empty() || is_repository_name(path->repository));
-        if (const auto scope = nameable ? scope_for(*path, request.verb) : ""; !scope.empty()) field += ",scope=" + quoted_string(scope);
+        if (const auto scope = nameable ? scope_for(*path, request.verb) : ""; !scope.empty())
+            field += ",scope=" + quoted_string(scope);
     }
     response.headers.set("WWW-Authenticate", field);
     return response;
@@ -104,8 +126,10 @@ net::Async<Result<bool>> RegistryServer::Impl::may_see(Access access, std::strin
 }
 
 net::Response denied(const Exchange& exchange, std::string_view action) {
-    return error_response(Error{Code::permission_denied, "the credential does not allow " + std::string(action) +
-                                " on repository " + exchange.path.repository}, Subject::name);
+    return error_response(Error{Code::permission_denied, "the credential does not allow " +
+                                                             std::string(action) + " on repository " +
+                                                             exchange.path.repository},
+                          Subject::name);
 }
 
 std::string blob_location(const std::string& repository, const Digest& digest) {

@@ -84,7 +84,8 @@ class ResumingSource final : public net::Source {
 };
 
 Async<Result<ClientResponse>> RemoteRepository::send(ClientRequest request, bool push) {
-    // An upload's Location may be elsewhere (a storage service with a signed URL): our credential is not for it.
+    // An upload's Location may be elsewhere (a storage service with a signed URL): our credential is not for
+    // it.
     const bool ours = request.url.origin() == registry_.origin();
     const bool repeatable = !std::holds_alternative<net::StreamBody>(request.body);
     for (int attempt = 0;; ++attempt) {
@@ -94,7 +95,8 @@ Async<Result<ClientResponse>> RemoteRepository::send(ClientRequest request, bool
         CONSIGN_CO_TRY(response, co_await client_.send(std::move(copy)));
         if (response.status != 401 || !ours || !repeatable || attempt > 0) co_return std::move(response);
         std::string challenge;
-        for (const auto field : response.headers.all("WWW-Authenticate")) challenge += (challenge.empty() ? "" : ", ") + std::string(field);
+        for (const auto field : response.headers.all("WWW-Authenticate"))
+            challenge += (challenge.empty() ? "" : ", ") + std::string(field);
         auto refused = co_await error_of(response);
         if (challenge.empty()) co_return std::unexpected(std::move(refused));
         CONSIGN_CO_CHECK(co_await auth_.renew(std::move(challenge), push, std::move(sent)));
@@ -124,8 +126,9 @@ Async<Result<ManifestBytes>> RemoteRepository::fetch_manifest(TagOrDigest which)
     ManifestBytes out;
     out.descriptor.digest = hasher.finish();
     if (expected && out.descriptor.digest != *expected)
-        co_return fail(Code::corrupt, std::format("manifest {} from {}: the bytes are {}, not {}", which.str(), describe(),
-                                                  out.descriptor.digest.str(), expected->str()));
+        co_return fail(Code::corrupt,
+                       std::format("manifest {} from {}: the bytes are {}, not {}", which.str(), describe(),
+                                   out.descriptor.digest.str(), expected->str()));
     const auto type = response.headers.get("Content-Type");
     out.descriptor.media_type = std::string(type.substr(0, type.find_first_of("; ")));
     out.descriptor.size = body.size();
@@ -139,14 +142,16 @@ Async<Result<void>> RemoteRepository::put_manifest(ManifestBytes manifest, std::
     put.headers.set("Content-Type", manifest.descriptor.media_type);
     Hasher hasher(digest.algorithm());
     hasher.update(as_bytes(manifest.body));
-    if (hasher.finish() != digest) co_return fail(Code::corrupt, "the manifest to push is not " + digest.str());
+    if (hasher.finish() != digest)
+        co_return fail(Code::corrupt, "the manifest to push is not " + digest.str());
     put.body = std::move(manifest.body);
     CONSIGN_CO_TRY(response, co_await send(std::move(put), true));
     if (!response.ok()) co_return std::unexpected(co_await error_of(response));
     (void)co_await error_of(response);
     const auto stored = response.headers.get("Docker-Content-Digest");
     if (!stored.empty() && stored != digest.str())
-        co_return fail(Code::corrupt, std::format("{} stored the manifest as {}, not {}", describe(), stored, digest.str()),
+        co_return fail(Code::corrupt,
+                       std::format("{} stored the manifest as {}, not {}", describe(), stored, digest.str()),
                        "something between here and the registry rewrites manifests");
     co_return Result<void>{};
 }
@@ -158,16 +163,18 @@ Async<Result<bool>> RemoteRepository::has_blob(Descriptor blob) {
     co_return !response.content_length || *response.content_length == blob.size;
 }
 
-Async<Result<std::unique_ptr<net::Source>>> RemoteRepository::open_blob(Descriptor blob, std::uint64_t offset) {
+Async<Result<std::unique_ptr<net::Source>>> RemoteRepository::open_blob(Descriptor blob,
+                                                                        std::uint64_t offset) {
     auto get = request(Verb::get, "/blobs/" + blob.digest.str());
     if (offset > 0) get.headers.set("Range", std::format("bytes={}-", offset));
     CONSIGN_CO_TRY(response, co_await send(std::move(get), false));
     if (!response.ok()) co_return std::unexpected(co_await error_of(response));
-    if (offset > 0 && (response.status != 206 || !response.headers.get("Content-Range").starts_with(std::format("bytes {}-", offset))))
+    if (offset > 0 && (response.status != 206 ||
+                       !response.headers.get("Content-Range").starts_with(std::format("bytes {}-", offset))))
         co_return fail(Code::unavailable, describe() + " cannot go on with an interrupted blob", "try again");
     if (response.content_length && *response.content_length != blob.size - offset)
-        co_return fail(Code::corrupt, std::format("{} from {} has {} bytes, not {}", blob.digest.str(), describe(),
-                                                  *response.content_length + offset, blob.size));
+        co_return fail(Code::corrupt, std::format("{} from {} has {} bytes, not {}", blob.digest.str(),
+                                                  describe(), *response.content_length + offset, blob.size));
     co_return std::move(response.body);
 }
 
@@ -185,10 +192,12 @@ Async<Result<void>> RemoteRepository::push_blob(Descriptor blob, net::Source& co
 
     // One PUT with a known length: every registry takes it, while chunks are dropped or refused by some.
     ClientRequest put{.verb = Verb::put, .url = location};
-    put.url.target += (location.target.contains('?') ? "&digest=" : "?digest=") + net::percent_encode(blob.digest.str());
+    put.url.target +=
+        (location.target.contains('?') ? "&digest=" : "?digest=") + net::percent_encode(blob.digest.str());
     put.headers.set("Content-Type", "application/octet-stream");
     put.response_deadline = kFinishDeadline;
-    auto verified = std::make_shared<VerifyingSource>(std::make_unique<BorrowedSource>(content), blob, "the source");
+    auto verified =
+        std::make_shared<VerifyingSource>(std::make_unique<BorrowedSource>(content), blob, "the source");
     put.body = net::StreamBody{.source = verified, .size = blob.size};
     auto done = co_await send(std::move(put), true);
     if (verified->failure()) co_return std::unexpected(*verified->failure());

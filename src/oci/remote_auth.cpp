@@ -21,7 +21,8 @@ std::string RemoteAuth::basic() const {
 net::Async<Result<void>> RemoteAuth::renew(std::string challenge, bool push, std::string refused) {
     while (busy_) {
         co_await idle_.async_wait(net::asio::as_tuple(net::use_async));
-        if (busy_ && co_await net::cancelled()) co_return fail(Code::cancelled, "cancelled while waiting for a token");
+        if (busy_ && co_await net::cancelled())
+            co_return fail(Code::cancelled, "cancelled while waiting for a token");
     }
     if (header(push) != refused) co_return Result<void>{}; // somebody else has got it meanwhile
     struct Busy {
@@ -39,16 +40,23 @@ net::Async<Result<void>> RemoteAuth::renew(std::string challenge, bool push, std
 
 net::Async<Result<std::string>> RemoteAuth::answer(std::string challenge, bool push, std::string refused) {
     const auto challenges = parse_challenges(challenge);
-    const auto find = [&](std::string_view scheme) { return std::ranges::find(challenges, scheme, &Challenge::scheme); };
-    if (const auto bearer = find("bearer"); bearer != challenges.end()) co_return co_await fetch_token(*bearer, push);
+    const auto find = [&](std::string_view scheme) {
+        return std::ranges::find(challenges, scheme, &Challenge::scheme);
+    };
+    if (const auto bearer = find("bearer"); bearer != challenges.end())
+        co_return co_await fetch_token(*bearer, push);
     if (find("basic") == challenges.end())
-        co_return fail(Code::unauthenticated, options_.registry.origin() + " asks for a kind of credential that we do not have: '" +
-                       challenge.substr(0, 200) + "'");
+        co_return fail(Code::unauthenticated, options_.registry.origin() +
+                                                  " asks for a kind of credential that we do not have: '" +
+                                                  challenge.substr(0, 200) + "'");
     auto value = basic();
     if (value.empty())
-        co_return fail(Code::unauthenticated, options_.registry.origin() + " wants a user name and a password", "give them for this registry");
+        co_return fail(Code::unauthenticated,
+                       options_.registry.origin() + " wants a user name and a password",
+                       "give them for this registry");
     if (value == refused)
-        co_return fail(Code::unauthenticated, options_.registry.origin() + " refused the user name or the password", "check both");
+        co_return fail(Code::unauthenticated,
+                       options_.registry.origin() + " refused the user name or the password", "check both");
     co_return value;
 }
 
@@ -60,10 +68,13 @@ Result<net::Url> RemoteAuth::token_url(const Challenge& bearer, bool push) const
     CONSIGN_TRY(url, net::Url::parse(parameter("realm")));
     // A credential that was given for TLS does not go out in the clear because an answer says so.
     if (options_.registry.tls() && !url.tls() && !options_.password.empty())
-        return fail(Code::unauthenticated, options_.registry.origin() + " sends us for a token to " + url.origin() + ", without TLS");
+        return fail(Code::unauthenticated, options_.registry.origin() + " sends us for a token to " +
+                                               url.origin() + ", without TLS");
     url.target += url.target.contains('?') ? '&' : '?';
-    if (const auto service = parameter("service"); !service.empty()) url.target += "service=" + net::percent_encode(service) + "&";
-    url.target += "scope=" + net::percent_encode("repository:" + repository_ + (push ? ":pull,push" : ":pull"));
+    if (const auto service = parameter("service"); !service.empty())
+        url.target += "service=" + net::percent_encode(service) + "&";
+    url.target +=
+        "scope=" + net::percent_encode("repository:" + repository_ + (push ? ":pull,push" : ":pull"));
     return url;
 }
 
@@ -76,11 +87,13 @@ net::Async<Result<std::string>> RemoteAuth::fetch_token(Challenge bearer, bool p
     CONSIGN_CO_TRY(response, co_await client_.send(std::move(request)));
     CONSIGN_CO_TRY(text, co_await net::read_all(*response.body, kTokenAnswerLimit));
     if (!response.ok())
-        co_return std::unexpected(error_from_registry(response.status, response.headers.get("Content-Type"), text, who));
+        co_return std::unexpected(
+            error_from_registry(response.status, response.headers.get("Content-Type"), text, who));
     const auto parsed = json::parse(text);
     if (parsed && parsed->is_object())
         for (const char* key : {"token", "access_token"})
-            if (const auto found = parsed->find(key); found != parsed->end() && found->is_string() && !found->empty())
+            if (const auto found = parsed->find(key);
+                found != parsed->end() && found->is_string() && !found->empty())
                 co_return "Bearer " + found->get<std::string>();
     co_return fail(Code::unauthenticated, who + " answered the request for a token without one");
 }

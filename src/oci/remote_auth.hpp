@@ -1,12 +1,12 @@
 #pragma once
-#include "consign/oci/remote.hpp"
 #include "challenge.hpp"
+#include "consign/oci/remote.hpp"
 
 namespace consign::oci {
 
-/// The credential of one repository of a remote registry: nothing at first, then what the registry's challenge
-/// asks for. A token is fetched once for reading and once for writing, however many requests need it at the same
-/// time: a one-time password is burnt by the first fetch. On the client's thread only.
+/// The credential of one repository of a remote registry: nothing at first, then what the registry's
+/// challenge asks for. A token is fetched once for reading and once for writing, however many requests need
+/// it at the same time: a one-time password is burnt by the first fetch. On the client's thread only.
 class RemoteAuth {
   public:
     RemoteAuth(net::Client& client, RemoteOptions options, std::string repository);

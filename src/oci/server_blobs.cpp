@@ -8,7 +8,8 @@ namespace consign::oci {
 namespace {
 
 net::Response unsatisfiable(std::uint64_t total) {
-    auto response = error_response(416, "SIZE_INVALID", Error{Code::invalid_argument, std::format("the blob has {} bytes", total)});
+    auto response = error_response(
+        416, "SIZE_INVALID", Error{Code::invalid_argument, std::format("the blob has {} bytes", total)});
     response.headers.set("Content-Range", std::format("bytes */{}", total));
     return response;
 }
@@ -22,7 +23,10 @@ net::Async<net::Response> RegistryServer::Impl::get_blob(Exchange& exchange) {
     if (!digest) co_return error_response(digest.error(), Subject::blob);
     const auto seen = co_await may_see(access, exchange.path.repository, *digest);
     if (!seen) co_return error_response(seen.error(), Subject::blob);
-    if (!*seen) co_return error_response(Error{Code::not_found, "repository " + exchange.path.repository + " has no blob " + digest->str()}, Subject::blob);
+    if (!*seen)
+        co_return error_response(Error{Code::not_found, "repository " + exchange.path.repository +
+                                                            " has no blob " + digest->str()},
+                                 Subject::blob);
     auto body = co_await core.open_blob(exchange.path.repository, *digest);
     if (!body) co_return error_response(body.error(), Subject::blob);
 
@@ -39,12 +43,14 @@ net::Async<net::Response> RegistryServer::Impl::get_blob(Exchange& exchange) {
     response.headers.set("Content-Type", "application/octet-stream");
     const auto total = body->size;
     ByteRange range;
-    const auto wanted = exchange.request.verb == net::Verb::get ? exchange.request.headers.get("Range") : std::string_view{};
+    const auto wanted =
+        exchange.request.verb == net::Verb::get ? exchange.request.headers.get("Range") : std::string_view{};
     const auto kind = parse_range(wanted, total, range);
     if (kind == RangeKind::unsatisfiable) co_return unsatisfiable(total);
     if (kind == RangeKind::part) {
         response.status = 206;
-        response.headers.set("Content-Range", std::format("bytes {}-{}/{}", range.first, range.first + range.size - 1, total));
+        response.headers.set("Content-Range",
+                             std::format("bytes {}-{}/{}", range.first, range.first + range.size - 1, total));
         body->offset = range.first;
         body->size = range.size;
     }
@@ -56,12 +62,17 @@ net::Async<net::Response> RegistryServer::Impl::delete_blob(Exchange& exchange) 
     if (!exchange.access(Action::delete_).any()) co_return denied(exchange, "delete");
     auto digest = Digest::parse(exchange.path.reference);
     if (!digest) co_return error_response(digest.error(), Subject::blob);
-    // Only the link: the bytes may be linked elsewhere, or be on their way in again. Collecting them is not ours.
-    const auto gone = co_await core.database->write([repository = exchange.path.repository, digest = *digest](store::Transaction& tx) {
-        return metadata::unlink_blob(tx, repository, digest);
-    });
+    // Only the link: the bytes may be linked elsewhere, or be on their way in again. Collecting them is not
+    // ours.
+    const auto gone = co_await core.database->write(
+        [repository = exchange.path.repository, digest = *digest](store::Transaction& tx) {
+            return metadata::unlink_blob(tx, repository, digest);
+        });
     if (!gone) co_return error_response(gone.error(), Subject::blob);
-    if (!*gone) co_return error_response(Error{Code::not_found, "repository " + exchange.path.repository + " has no blob " + digest->str()}, Subject::blob);
+    if (!*gone)
+        co_return error_response(Error{Code::not_found, "repository " + exchange.path.repository +
+                                                            " has no blob " + digest->str()},
+                                 Subject::blob);
     co_return net::Response::empty(202);
 }
 

@@ -22,7 +22,8 @@ struct RegistryServer::Impl {
 
     net::Async<net::Response> answer(net::Request& request);
     net::Async<net::Response> dispatch(Exchange& exchange);
-    net::Response challenge(const net::Request& request, const std::optional<RegistryPath>& path, const Error& error) const;
+    net::Response challenge(const net::Request& request, const std::optional<RegistryPath>& path,
+                            const Error& error) const;
 
     // server_blobs.cpp
     net::Async<net::Response> get_blob(Exchange& exchange);

@@ -19,13 +19,15 @@ Result<Paging> paging_of(const net::Query& query) {
         std::size_t wanted = 0;
         const auto [end, error] = std::from_chars(n->data(), n->data() + n->size(), wanted);
         if (error != std::errc() || end != n->data() + n->size())
-            return fail(Code::invalid_argument, "n must be a number, not '" + std::string(n->substr(0, 20)) + "'");
+            return fail(Code::invalid_argument,
+                        "n must be a number, not '" + std::string(n->substr(0, 20)) + "'");
         out.count = std::min(wanted, kPageLimit);
     }
     return out;
 }
 
-net::Response list_response(json::Value body, const metadata::Page& page, const Paging& paging, const std::string& path) {
+net::Response list_response(json::Value body, const metadata::Page& page, const Paging& paging,
+                            const std::string& path) {
     auto response = net::Response::json(200, json::dump(body));
     if (page.more && !page.items.empty())
         response.headers.set("Link", std::format("<{}?n={}&last={}>; rel=\"next\"", path, paging.count,
@@ -42,18 +44,22 @@ net::Async<net::Response> RegistryServer::Impl::tags(Exchange& exchange) {
     const auto paging = paging_of(exchange.request.query);
     if (!paging) co_return error_response(400, "UNSUPPORTED", paging.error());
     const auto& name = exchange.path.repository;
-    const auto page = co_await core.database->read([name, paging = *paging](store::Connection& c) -> Result<metadata::Page> {
-        CONSIGN_TRY(known, metadata::has_repository(c, name));
-        if (!known) return fail(Code::not_found, "there is no repository " + name);
-        return metadata::tags(c, name, paging.after, paging.count);
-    });
+    const auto page = co_await core.database->read(
+        [name, paging = *paging](store::Connection& c) -> Result<metadata::Page> {
+            CONSIGN_TRY(known, metadata::has_repository(c, name));
+            if (!known) return fail(Code::not_found, "there is no repository " + name);
+            return metadata::tags(c, name, paging.after, paging.count);
+        });
     if (!page) co_return error_response(page.error(), Subject::name);
-    co_return list_response({{"name", name}, {"tags", page->items}}, *page, *paging, "/v2/" + name + "/tags/list");
+    co_return list_response({{"name", name}, {"tags", page->items}}, *page, *paging,
+                            "/v2/" + name + "/tags/list");
 }
 
 net::Async<net::Response> RegistryServer::Impl::catalog(Exchange& exchange) {
     if (!access_to(exchange.grant, "*", Action::pull).whole)
-        co_return error_response(Error{Code::permission_denied, "the credential does not allow listing the repositories"}, Subject::name);
+        co_return error_response(
+            Error{Code::permission_denied, "the credential does not allow listing the repositories"},
+            Subject::name);
     const auto paging = paging_of(exchange.request.query);
     if (!paging) co_return error_response(400, "UNSUPPORTED", paging.error());
     const auto page = co_await core.database->read([paging = *paging](store::Connection& c) {

@@ -5,7 +5,8 @@ namespace consign::oci {
 namespace {
 
 Error unknown_manifest(const Exchange& exchange) {
-    return {Code::not_found, "repository " + exchange.path.repository + " has no manifest " + exchange.path.reference.substr(0, 200)};
+    return {Code::not_found, "repository " + exchange.path.repository + " has no manifest " +
+                                 exchange.path.reference.substr(0, 200)};
 }
 
 } // namespace
@@ -46,9 +47,12 @@ net::Async<net::Response> RegistryServer::Impl::put_manifest(Exchange& exchange)
     if (!which) co_return error_response(which.error(), Subject::manifest);
     auto body = co_await net::read_all(*exchange.request.body, kManifestLimitBytes);
     if (!body) co_return error_response(body.error(), Subject::manifest);
-    const auto put = co_await core.put_manifest(repository, std::string(exchange.request.headers.get("Content-Type")),
-                                                std::move(*body), which->tag, which->digest);
-    if (!put) co_return error_response(put.error(), put.error().code == Code::not_found ? Subject::content : Subject::manifest);
+    const auto put =
+        co_await core.put_manifest(repository, std::string(exchange.request.headers.get("Content-Type")),
+                                   std::move(*body), which->tag, which->digest);
+    if (!put)
+        co_return error_response(put.error(),
+                                 put.error().code == Code::not_found ? Subject::content : Subject::manifest);
 
     auto response = net::Response::empty(201);
     response.headers.set("Location", "/v2/" + repository + "/manifests/" + put->digest.str());
@@ -61,10 +65,11 @@ net::Async<net::Response> RegistryServer::Impl::delete_manifest(Exchange& exchan
     if (!exchange.access(Action::delete_).any()) co_return denied(exchange, "delete");
     auto which = TagOrDigest::parse(exchange.path.reference);
     if (!which) co_return error_response(which.error(), Subject::manifest);
-    const auto gone = co_await core.database->write([repository = exchange.path.repository, which = *which](store::Transaction& tx) {
-        return which.digest ? metadata::delete_manifest(tx, repository, *which.digest)
-                            : metadata::delete_tag(tx, repository, which.tag);
-    });
+    const auto gone = co_await core.database->write(
+        [repository = exchange.path.repository, which = *which](store::Transaction& tx) {
+            return which.digest ? metadata::delete_manifest(tx, repository, *which.digest)
+                                : metadata::delete_tag(tx, repository, which.tag);
+        });
     if (!gone) co_return error_response(gone.error(), Subject::manifest);
     if (!*gone) co_return error_response(unknown_manifest(exchange), Subject::manifest);
     co_return net::Response::empty(202);
@@ -79,13 +84,15 @@ net::Async<net::Response> RegistryServer::Impl::referrers(Exchange& exchange) {
     if (const auto wanted = exchange.request.query.get("artifactType")) type = std::string(*wanted);
     std::vector<Descriptor> found;
     if (access.whole) { // a closure does not reach up to those that refer to it
-        auto listed = co_await core.database->read([repository = exchange.path.repository, digest = *digest, type](store::Connection& c) {
-            return metadata::referrers(c, repository, digest, type);
-        });
+        auto listed = co_await core.database->read(
+            [repository = exchange.path.repository, digest = *digest, type](store::Connection& c) {
+                return metadata::referrers(c, repository, digest, type);
+            });
         if (!listed) co_return error_response(listed.error(), Subject::manifest);
         found = std::move(*listed);
     }
-    const json::Value index = {{"schemaVersion", 2}, {"mediaType", media::kImageIndex}, {"manifests", json::encode(found)}};
+    const json::Value index = {
+        {"schemaVersion", 2}, {"mediaType", media::kImageIndex}, {"manifests", json::encode(found)}};
     net::Response response;
     response.headers.set("Content-Type", std::string(media::kImageIndex));
     if (type) response.headers.set("OCI-Filters-Applied", "artifactType");

@@ -11,10 +11,12 @@ std::string upload_location(const std::string& repository, const std::string& id
     return "/v2/" + repository + "/blobs/uploads/" + id;
 }
 
-net::Response upload_response(int status, const std::string& repository, const std::string& id, std::uint64_t size) {
+net::Response upload_response(int status, const std::string& repository, const std::string& id,
+                              std::uint64_t size) {
     auto response = net::Response::empty(status);
     response.headers.set("Location", upload_location(repository, id));
-    response.headers.set("Range", std::format("0-{}", size > 0 ? size - 1 : 0)); // the spec has no way to say "none"
+    response.headers.set("Range",
+                         std::format("0-{}", size > 0 ? size - 1 : 0)); // the spec has no way to say "none"
     response.headers.set("Docker-Upload-UUID", id);
     return response;
 }
@@ -31,12 +33,14 @@ bool fits(const net::Request& request, std::uint64_t size) {
     const auto field = request.headers.get("Content-Range");
     if (field.empty()) return true;
     const auto range = parse_chunk_range(field);
-    return range && range->first == size && (!request.content_length || *request.content_length == range->size);
+    return range && range->first == size &&
+           (!request.content_length || *request.content_length == range->size);
 }
 
 } // namespace
 
-net::Async<Result<bool>> RegistryServer::Impl::try_mount(Exchange& exchange, Digest digest, std::string from) {
+net::Async<Result<bool>> RegistryServer::Impl::try_mount(Exchange& exchange, Digest digest,
+                                                         std::string from) {
     const auto access = access_to(exchange.grant, from, Action::pull);
     if (!is_repository_name(from) || !access.any()) co_return false;
     CONSIGN_CO_TRY(seen, co_await may_see(access, from, digest));
@@ -58,7 +62,8 @@ net::Async<net::Response> RegistryServer::Impl::begin_upload(Exchange& exchange)
     }
     const auto whole = exchange.request.query.get("digest");
     if (whole) // refuse before a byte is read
-        if (auto digest = Digest::parse(*whole); !digest) co_return error_response(digest.error(), Subject::blob);
+        if (auto digest = Digest::parse(*whole); !digest)
+            co_return error_response(digest.error(), Subject::blob);
     auto id = co_await core.blobs->begin_upload();
     if (!id) co_return error_response(id.error(), Subject::upload);
     if (whole) co_return co_await finish_upload(exchange, *id);
@@ -72,7 +77,9 @@ net::Async<net::Response> RegistryServer::Impl::continue_upload(Exchange& exchan
     if (!size) co_return error_response(size.error(), Subject::upload);
     if (!fits(request, *size)) {
         auto response = upload_response(416, path.repository, path.reference, *size);
-        auto error = error_response(416, "BLOB_UPLOAD_INVALID", Error{Code::invalid_argument, std::format("the next chunk starts at byte {}", *size)});
+        auto error = error_response(
+            416, "BLOB_UPLOAD_INVALID",
+            Error{Code::invalid_argument, std::format("the next chunk starts at byte {}", *size)});
         for (const auto& [name, value] : error.headers.items()) response.headers.set(name, value);
         response.body = std::move(error.body);
         co_return response;

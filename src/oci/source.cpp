@@ -26,20 +26,25 @@ class FileSource final : public net::Source {
 
   private:
     struct State {
-        State(net::FileBody b, Descriptor e) : body(std::move(b)), expected(std::move(e)), hasher(expected.digest.algorithm()) {}
+        State(net::FileBody b, Descriptor e)
+            : body(std::move(b)), expected(std::move(e)), hasher(expected.digest.algorithm()) {}
 
         Result<std::size_t> read(std::span<std::byte> into) {
             if (done == body.size && (done > 0 || verified)) return 0;
             const auto wanted = std::min<std::uint64_t>(into.size(), body.size - done);
-            const auto got = wanted == 0 ? 0 : ::pread(body.file->get(), into.data(), wanted, static_cast<off_t>(body.offset + done));
+            const auto got = wanted == 0 ? 0
+                                         : ::pread(body.file->get(), into.data(), wanted,
+                                                   static_cast<off_t>(body.offset + done));
             if (got < 0) return fail_errno("read " + expected.digest.str(), errno);
-            if (got == 0 && wanted > 0) return std::unexpected(wrong(expected, "the store", "the file is too short"));
+            if (got == 0 && wanted > 0)
+                return std::unexpected(wrong(expected, "the store", "the file is too short"));
             hasher.update(into.first(static_cast<std::size_t>(got)));
             done += static_cast<std::uint64_t>(got);
             if (done == body.size && !verified) {
                 verified = true;
                 if (body.size != expected.size || hasher.finish() != expected.digest)
-                    return std::unexpected(wrong(expected, "the store", "the bytes are not what the digest says"));
+                    return std::unexpected(
+                        wrong(expected, "the store", "the bytes are not what the digest says"));
             }
             return static_cast<std::size_t>(got);
         }
@@ -84,9 +89,11 @@ net::Async<Result<std::size_t>> VerifyingSource::read(std::span<std::byte> into)
 Result<std::size_t> VerifyingSource::take(ByteView piece) {
     seen_ += piece.size();
     if (seen_ > expected_.size)
-        return std::unexpected(wrong(expected_, from_, std::format("more than the {} bytes it should have", expected_.size)));
+        return std::unexpected(
+            wrong(expected_, from_, std::format("more than the {} bytes it should have", expected_.size)));
     if (piece.empty() && seen_ < expected_.size)
-        return std::unexpected(wrong(expected_, from_, std::format("{} bytes instead of {}", seen_, expected_.size)));
+        return std::unexpected(
+            wrong(expected_, from_, std::format("{} bytes instead of {}", seen_, expected_.size)));
     if (!verified_) hasher_.update(piece);
     if (seen_ == expected_.size && !verified_) {
         verified_ = true;
@@ -102,7 +109,8 @@ net::Async<Result<std::size_t>> CountingSource::read(std::span<std::byte> into) 
     co_return count;
 }
 
-std::unique_ptr<net::Source> make_file_source(net::FileBody body, Descriptor expected, net::BlockingPool& pool) {
+std::unique_ptr<net::Source> make_file_source(net::FileBody body, Descriptor expected,
+                                              net::BlockingPool& pool) {
     return std::make_unique<FileSource>(std::move(body), std::move(expected), pool);
 }
 

@@ -26,8 +26,9 @@ class BorrowedSource final : public net::Source {
     net::Source& inner_;
 };
 
-/// Checks size and digest of what passes. The piece that completes the size is given out only after the digest
-/// fits: whoever waits for `size` bytes never has a wrong blob. Hashes in the calling thread, piece by piece.
+/// Checks size and digest of what passes. The piece that completes the size is given out only after the
+/// digest fits: whoever waits for `size` bytes never has a wrong blob. Hashes in the calling thread, piece by
+/// piece.
 class VerifyingSource final : public net::Source {
   public:
     VerifyingSource(std::unique_ptr<net::Source> inner, Descriptor expected, std::string from);
@@ -59,9 +60,11 @@ class CountingSource final : public net::Source {
 };
 
 /// A stored blob, read and hashed on the pool: corrupt when the file is not `expected`.
-std::unique_ptr<net::Source> make_file_source(net::FileBody body, Descriptor expected, net::BlockingPool& pool);
+std::unique_ptr<net::Source> make_file_source(net::FileBody body, Descriptor expected,
+                                              net::BlockingPool& pool);
 
-/// What read_full() got. `size` bytes are good also when an error ended it: a broken upload goes on where it stopped.
+/// What read_full() got. `size` bytes are good also when an error ended it: a broken upload goes on where it
+/// stopped.
 struct Filled {
     std::size_t size = 0;
     bool ended = false; ///< the source has no more, or failed

@@ -13,13 +13,15 @@ UploadTable::Claim::~Claim() {
     table_->give_back(id_, std::move(hash));
 }
 
-Result<std::shared_ptr<UploadTable::Claim>> UploadTable::claim(std::shared_ptr<UploadTable> table, const std::string& id) {
+Result<std::shared_ptr<UploadTable::Claim>> UploadTable::claim(std::shared_ptr<UploadTable> table,
+                                                               const std::string& id) {
     std::optional<RunningHash> hash;
     {
         const std::lock_guard lock(table->mutex_);
         auto& entry = table->entries_[id];
         if (entry.busy)
-            return fail(Code::conflict, "upload " + id + " is being written by another request", "wait for it, then ask for its range");
+            return fail(Code::conflict, "upload " + id + " is being written by another request",
+                        "wait for it, then ask for its range");
         entry.busy = true;
         hash = std::exchange(entry.hash, std::nullopt);
     }

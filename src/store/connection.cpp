@@ -27,7 +27,9 @@ class SqliteRow final : public Row {
     }
 
   private:
-    std::size_t size(int column) const { return static_cast<std::size_t>(sqlite3_column_bytes(statement_, column)); }
+    std::size_t size(int column) const {
+        return static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
+    }
     sqlite3_stmt* statement_;
 };
 
@@ -39,8 +41,8 @@ struct Binder {
     int operator()(double value) const { return sqlite3_bind_double(statement, index, value); }
     int operator()(std::string_view value) const {
         // A null pointer would bind NULL, and an empty view may have one.
-        return sqlite3_bind_text64(statement, index, value.data() ? value.data() : "", value.size(), SQLITE_STATIC,
-                                   SQLITE_UTF8);
+        return sqlite3_bind_text64(statement, index, value.data() ? value.data() : "", value.size(),
+                                   SQLITE_STATIC, SQLITE_UTF8);
     }
     int operator()(ByteView value) const {
         if (value.empty()) return sqlite3_bind_zeroblob(statement, index, 0);
@@ -66,7 +68,8 @@ struct SqliteConnection::Lease {
     StatementHandle owned;
 
     Lease() = default;
-    Lease(Lease&& other) noexcept : cached(std::exchange(other.cached, nullptr)), owned(std::move(other.owned)) {}
+    Lease(Lease&& other) noexcept
+        : cached(std::exchange(other.cached, nullptr)), owned(std::move(other.owned)) {}
     Lease& operator=(Lease&&) = delete;
     ~Lease() {
         if (!cached) return;
@@ -85,7 +88,8 @@ Result<std::unique_ptr<SqliteConnection>> SqliteConnection::open(const std::file
         created.reset();
     }
     sqlite3* raw = nullptr;
-    const int opened = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
+    const int opened =
+        sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
     DatabaseHandle handle(raw);
     if (opened != SQLITE_OK)
         return std::unexpected(with_context(sqlite_error(raw, opened, {}), "cannot open " + path.string()));
@@ -110,7 +114,8 @@ Result<StatementHandle> SqliteConnection::compile(std::string_view sql) const {
     if (prepared != SQLITE_OK) return std::unexpected(sqlite_error(handle_.get(), prepared, sql));
     const auto rest = sql.substr(static_cast<std::size_t>(tail - sql.data()));
     if (!statement || rest.find_first_not_of(" \t\r\n;") != std::string_view::npos)
-        return fail(Code::internal, "database: exactly one statement is expected (in " + std::string(sql) + ")");
+        return fail(Code::internal,
+                    "database: exactly one statement is expected (in " + std::string(sql) + ")");
     return statement;
 }
 
@@ -141,15 +146,17 @@ Result<SqliteConnection::Lease> SqliteConnection::prepare(std::string_view sql) 
 Result<void> SqliteConnection::bind(sqlite3_stmt* statement, std::string_view sql,
                                     std::initializer_list<Value> parameters) const {
     if (sqlite3_bind_parameter_count(statement) != static_cast<int>(parameters.size()))
-        return fail(Code::internal, std::format("database: {} parameters given, {} expected (in {})",
-                                                parameters.size(), sqlite3_bind_parameter_count(statement), sql));
+        return fail(Code::internal,
+                    std::format("database: {} parameters given, {} expected (in {})", parameters.size(),
+                                sqlite3_bind_parameter_count(statement), sql));
     int number = 0;
     for (const auto& parameter : parameters) {
         // SQLite numbers "$2" by where it first stands in the text, not by its name.
         std::array<char, 16> name{'$'};
         std::to_chars(name.data() + 1, name.data() + name.size() - 1, ++number);
         const int index = sqlite3_bind_parameter_index(statement, name.data());
-        if (index == 0) return fail(Code::internal, std::format("database: no parameter {} (in {})", name.data(), sql));
+        if (index == 0)
+            return fail(Code::internal, std::format("database: no parameter {} (in {})", name.data(), sql));
         if (const int bound = std::visit(Binder{statement, index}, parameter.data()); bound != SQLITE_OK)
             return std::unexpected(sqlite_error(handle_.get(), bound, sql));
     }
@@ -168,7 +175,8 @@ Result<void> SqliteConnection::query(std::string_view sql, std::initializer_list
     return {};
 }
 
-Result<std::int64_t> SqliteConnection::execute(std::string_view sql, std::initializer_list<Value> parameters) {
+Result<std::int64_t> SqliteConnection::execute(std::string_view sql,
+                                               std::initializer_list<Value> parameters) {
     CONSIGN_CHECK(query(sql, parameters, [](const Row&) { return true; }));
     return sqlite3_changes64(handle_.get());
 }
@@ -179,7 +187,8 @@ Result<void> SqliteConnection::run(std::string_view sql) {
 
 Result<void> SqliteConnection::run_script(std::string_view sql) {
     const std::string text(sql);
-    if (const int done = sqlite3_exec(handle_.get(), text.c_str(), nullptr, nullptr, nullptr); done != SQLITE_OK)
+    if (const int done = sqlite3_exec(handle_.get(), text.c_str(), nullptr, nullptr, nullptr);
+        done != SQLITE_OK)
         return std::unexpected(sqlite_error(handle_.get(), done, sql));
     return {};
 }

@@ -18,27 +18,38 @@ Code code_of(sqlite3* database, int result) {
     case SQLITE_CONSTRAINT_UNIQUE:
     case SQLITE_CONSTRAINT_PRIMARYKEY:
     case SQLITE_CONSTRAINT_ROWID:
-    case SQLITE_CONSTRAINT_FOREIGNKEY: return Code::conflict;
-    default: break;
+    case SQLITE_CONSTRAINT_FOREIGNKEY:
+        return Code::conflict;
+    default:
+        break;
     }
     switch (result & 0xff) {
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: return Code::corrupt;
+    case SQLITE_NOTADB:
+        return Code::corrupt;
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: return Code::unavailable;
-    case SQLITE_TOOBIG: return Code::too_large;
+    case SQLITE_LOCKED:
+        return Code::unavailable;
+    case SQLITE_TOOBIG:
+        return Code::too_large;
     case SQLITE_CANTOPEN:
-    case SQLITE_PERM: return Code::permission_denied;
-    default: return Code::internal;
+    case SQLITE_PERM:
+        return Code::permission_denied;
+    default:
+        return Code::internal;
     }
 }
 
 std::string hint_for(Code code) {
     switch (code) {
-    case Code::storage_full: return "free some space on the disk that holds the database; nothing else is needed";
-    case Code::corrupt: return "restore the database from a backup";
-    case Code::unavailable: return "another process holds the database; try again";
-    default: return {};
+    case Code::storage_full:
+        return "free some space on the disk that holds the database; nothing else is needed";
+    case Code::corrupt:
+        return "restore the database from a backup";
+    case Code::unavailable:
+        return "another process holds the database; try again";
+    default:
+        return {};
     }
 }
 

@@ -10,16 +10,19 @@ namespace {
 Result<void> check_numbers(std::span<const Migration> migrations) {
     for (int expected = 1; const auto& migration : migrations)
         if (migration.number != expected++)
-            return fail(Code::internal, std::format("migration {} stands where {} belongs", migration.number, expected - 1));
+            return fail(Code::internal,
+                        std::format("migration {} stands where {} belongs", migration.number, expected - 1));
     return {};
 }
 
 Result<int> current_version(SqliteConnection& connection) {
-    CONSIGN_TRY(table, connection.query_one("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'",
-                                            {}, [](const Row&) { return true; }));
+    CONSIGN_TRY(table, connection.query_one(
+                           "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'", {},
+                           [](const Row&) { return true; }));
     if (!table) return 0;
-    CONSIGN_TRY(number, connection.query_one("SELECT coalesce(max(number), 0) FROM schema_version", {},
-                                             [](const Row& row) { return static_cast<int>(row.integer(0)); }));
+    CONSIGN_TRY(number,
+                connection.query_one("SELECT coalesce(max(number), 0) FROM schema_version", {},
+                                     [](const Row& row) { return static_cast<int>(row.integer(0)); }));
     return number.value_or(0);
 }
 
@@ -70,14 +73,15 @@ Result<void> migrate(SqliteConnection& connection, const std::filesystem::path& 
     CONSIGN_TRY(version, current_version(connection));
     const int known = static_cast<int>(migrations.size());
     if (version > known)
-        return fail(Code::unsupported,
-                    std::format("{} is at schema version {}, this program knows {}", path.string(), version, known),
-                    "run the newer version of consign that wrote it, or restore a backup");
+        return fail(
+            Code::unsupported,
+            std::format("{} is at schema version {}, this program knows {}", path.string(), version, known),
+            "run the newer version of consign that wrote it, or restore a backup");
     if (version == known) return {};
     if (version > 0)
         if (auto copied = snapshot(connection, path, version); !copied)
-            return std::unexpected(
-                with_context(std::move(copied).error(), "cannot back up " + path.string() + " before the upgrade"));
+            return std::unexpected(with_context(std::move(copied).error(),
+                                                "cannot back up " + path.string() + " before the upgrade"));
 
     // Rebuilding a table drops it for a moment: references are checked at the end of each step instead.
     CONSIGN_CHECK(connection.run("PRAGMA foreign_keys = OFF"));

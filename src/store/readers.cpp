@@ -29,7 +29,8 @@ void Readers::submit(Work work, Completion done) {
         }
     }
     work = nullptr;
-    done(fail(Code::rate_limited, std::format("the database has {} reads waiting", max_queue_), "try again in a moment"));
+    done(fail(Code::rate_limited, std::format("the database has {} reads waiting", max_queue_),
+              "try again in a moment"));
 }
 
 void Readers::loop(SqliteConnection& connection) {

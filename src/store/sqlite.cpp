@@ -10,8 +10,8 @@ namespace {
 
 class SqliteDatabase final : public Database {
   public:
-    SqliteDatabase(std::unique_ptr<SqliteConnection> writer, std::vector<std::unique_ptr<SqliteConnection>> readers,
-                   const SqliteOptions& options)
+    SqliteDatabase(std::unique_ptr<SqliteConnection> writer,
+                   std::vector<std::unique_ptr<SqliteConnection>> readers, const SqliteOptions& options)
         : writer_(std::move(writer), options.max_batch, options.max_queue),
           readers_(std::move(readers), options.max_queue) {}
 
@@ -29,21 +29,23 @@ class SqliteDatabase final : public Database {
     Result<void> submit_write_blocking(WriteWork work) override { return wait_for(writer_, std::move(work)); }
     Result<void> submit_read_blocking(ReadWork work) override { return wait_for(readers_, std::move(work)); }
 
-    template <class Threads, class Work> static Result<void> wait_for(Threads& threads, Work work) {
+    template <class Threads, class Work>
+    static Result<void> wait_for(Threads& threads, Work work) {
         auto promise = std::make_shared<std::promise<Result<void>>>();
         auto future = promise->get_future();
-        threads.submit(std::move(work), [promise](Result<void> outcome) { promise->set_value(std::move(outcome)); });
+        threads.submit(std::move(work),
+                       [promise](Result<void> outcome) { promise->set_value(std::move(outcome)); });
         return future.get();
     }
 
-    Writer writer_;   // closed last: its checkpoint then takes the whole WAL
+    Writer writer_; // closed last: its checkpoint then takes the whole WAL
     Readers readers_;
 };
 
 } // namespace
 
-Result<std::unique_ptr<Database>> open_sqlite(const std::filesystem::path& path, std::span<const Migration> migrations,
-                                              SqliteOptions options) {
+Result<std::unique_ptr<Database>> open_sqlite(const std::filesystem::path& path,
+                                              std::span<const Migration> migrations, SqliteOptions options) {
     using Role = SqliteConnection::Role;
     CONSIGN_TRY(writer, SqliteConnection::open(path, Role::writer, options.durable));
     CONSIGN_CHECK(migrate(*writer, path, migrations));

@@ -1,8 +1,8 @@
-// Group commit. One fdatasync costs 0.2-0.4 ms whatever it covers, so everything that queued up while the last
-// one ran shares the next: 3,400 transitions/s alone, 77,000 at 64 per commit. Callers are answered after the
-// commit and never before, so what was answered is on disk. Each closure has a savepoint: an error or an
-// exception undoes it alone. Some failures (disk full, I/O) make SQLite roll back the whole transaction; then
-// all that ran in it get that error, and the rest of the batch gets a fresh transaction.
+// Group commit. One fdatasync costs 0.2-0.4 ms whatever it covers, so everything that queued up while the
+// last one ran shares the next: 3,400 transitions/s alone, 77,000 at 64 per commit. Callers are answered
+// after the commit and never before, so what was answered is on disk. Each closure has a savepoint: an error
+// or an exception undoes it alone. Some failures (disk full, I/O) make SQLite roll back the whole
+// transaction; then all that ran in it get that error, and the rest of the batch gets a fresh transaction.
 #include "writer.hpp"
 #include "consign/base/log.hpp"
 #include <exception>
@@ -11,15 +11,16 @@ namespace consign::store {
 
 namespace {
 
-// Checkpoints copy the WAL back into the database and cost an fsync. Done while nobody waits, 512 KiB at a time,
-// they are not felt; under steady load one is forced at 8 MiB, so that the WAL stays bounded.
+// Checkpoints copy the WAL back into the database and cost an fsync. Done while nobody waits, 512 KiB at a
+// time, they are not felt; under steady load one is forced at 8 MiB, so that the WAL stays bounded.
 constexpr int kIdleCheckpointPages = 128;
 constexpr int kForcedCheckpointPages = 2048;
 
 } // namespace
 
 Writer::Writer(std::unique_ptr<SqliteConnection> connection, std::size_t max_batch, std::size_t max_queue)
-    : connection_(std::move(connection)), max_batch_(std::max<std::size_t>(max_batch, 1)), max_queue_(max_queue) {
+    : connection_(std::move(connection)), max_batch_(std::max<std::size_t>(max_batch, 1)),
+      max_queue_(max_queue) {
     sqlite3_wal_hook(connection_->raw(), &Writer::on_commit, this);
     thread_ = std::thread([this] { loop(); });
 }
@@ -48,7 +49,8 @@ void Writer::submit(Work work, Completion done) {
         }
     }
     work = nullptr;
-    done(fail(Code::rate_limited, std::format("the database has {} writes waiting", max_queue_), "try again in a moment"));
+    done(fail(Code::rate_limited, std::format("the database has {} writes waiting", max_queue_),
+              "try again in a moment"));
 }
 
 std::vector<Writer::Job> Writer::take() {
@@ -90,7 +92,8 @@ void Writer::run_batch(std::span<Job> jobs) {
         if (!connection_->in_transaction()) {
             if (i > open) undo(jobs.subspan(open, i - open), jobs[i - 1].outcome.error());
             open = i;
-            if (auto begun = connection_->run("BEGIN IMMEDIATE"); !begun) return undo(jobs.subspan(i), begun.error());
+            if (auto begun = connection_->run("BEGIN IMMEDIATE"); !begun)
+                return undo(jobs.subspan(i), begun.error());
         }
         jobs[i].outcome = run_one(jobs[i].work);
     }
@@ -126,8 +129,10 @@ void Writer::checkpoint_if_due() {
     if (wal_pages_ < checkpointed_pages_) checkpointed_pages_ = 0; // the WAL started over
     if (wal_pages_ - checkpointed_pages_ < kIdleCheckpointPages) return;
     int total = 0, done = 0;
-    // PASSIVE never waits for readers; a failure (disk full) leaves the WAL as it is, and the next one retries.
-    if (sqlite3_wal_checkpoint_v2(connection_->raw(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &total, &done) == SQLITE_OK)
+    // PASSIVE never waits for readers; a failure (disk full) leaves the WAL as it is, and the next one
+    // retries.
+    if (sqlite3_wal_checkpoint_v2(connection_->raw(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &total, &done) ==
+        SQLITE_OK)
         checkpointed_pages_ = done;
 }
 

@@ -14,11 +14,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         for (const auto& blob : manifest->blobs())
             if (!Digest::parse(blob.digest.str())) std::abort();
         if (manifest->is_index()) continue;
-        const auto made = oci::make_manifest(manifest->artifact_type.value_or(""), *manifest->config, manifest->layers,
-                                             manifest->annotations, manifest->subject);
+        const auto made = oci::make_manifest(manifest->artifact_type.value_or(""), *manifest->config,
+                                             manifest->layers, manifest->annotations, manifest->subject);
         const auto again = oci::Manifest::parse(made.body, made.descriptor.media_type);
         if (made.body.size() > oci::kManifestLimitBytes) continue;
-        if (!again || again->layers.size() != manifest->layers.size() || again->config->digest != manifest->config->digest) std::abort();
+        if (!again || again->layers.size() != manifest->layers.size() ||
+            again->config->digest != manifest->config->digest)
+            std::abort();
     }
     return 0;
 }

@@ -12,6 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     if (const auto which = oci::TagOrDigest::parse(input); which && which->str() != input) std::abort();
     // A name goes into paths and URLs as it is.
-    if (oci::is_repository_name(input) && (input.contains("..") || input.contains("//") || input.contains('%'))) std::abort();
+    if (oci::is_repository_name(input) &&
+        (input.contains("..") || input.contains("//") || input.contains('%')))
+        std::abort();
     return 0;
 }

@@ -4,13 +4,15 @@
 using namespace consign::oci;
 
 TEST_CASE("challenges of every shape", "[oci]") {
-    const auto docker = parse_challenges(R"(Bearer realm="https://auth.example/token",service="reg",scope="repository:a/b:pull,push")");
+    const auto docker = parse_challenges(
+        R"(Bearer realm="https://auth.example/token",service="reg",scope="repository:a/b:pull,push")");
     REQUIRE(docker.size() == 1);
     CHECK(docker[0].scheme == "bearer");
     CHECK(docker[0].parameters.at("realm") == "https://auth.example/token");
     CHECK(docker[0].parameters.at("scope") == "repository:a/b:pull,push");
 
-    const auto two = parse_challenges(R"(Negotiate abc==, BASIC Realm = "a \"b\" \\" , charset=UTF-8,, bearer realm=x)");
+    const auto two =
+        parse_challenges(R"(Negotiate abc==, BASIC Realm = "a \"b\" \\" , charset=UTF-8,, bearer realm=x)");
     REQUIRE(two.size() == 3);
     CHECK(two[0].token68 == "abc==");
     CHECK(two[1].scheme == "basic");
@@ -32,7 +34,8 @@ TEST_CASE("a malformed end keeps what came before it", "[oci]") {
 }
 
 TEST_CASE("a challenge written out reads back", "[oci]") {
-    const Challenge challenge{.scheme = "bearer", .parameters = {{"realm", "a\"\\,="}, {"service", ""}}, .token68 = {}};
+    const Challenge challenge{
+        .scheme = "bearer", .parameters = {{"realm", "a\"\\,="}, {"service", ""}}, .token68 = {}};
     const auto again = parse_challenges(to_string(challenge));
     REQUIRE(again.size() == 1);
     CHECK(again[0] == challenge);

@@ -29,18 +29,21 @@ TEST_CASE("an artifact is copied digest-exact between any two kinds of repositor
     REQUIRE(site.io.run(put(source.get(), root, "v1")));
 
     CopyProgress last;
-    auto copied = site.io.run(copy(*source, {.tag = "v1", .digest = {}}, *target, "v2", {.parallel = 2, .on_progress = [&](const CopyProgress& p) { last = p; }}));
+    auto copied = site.io.run(copy(*source, {.tag = "v1", .digest = {}}, *target, "v2",
+                                   {.parallel = 2, .on_progress = [&](const CopyProgress& p) { last = p; }}));
     REQUIRE(copied);
     CHECK(copied->digest == root.descriptor.digest);
     CHECK(last.blobs_total == 5); // {}, shared, big, small, the empty one
     CHECK(last.blobs_done == 5);
     CHECK(last.bytes_done == last.bytes_total);
     CHECK(site.io.run(target->fetch_manifest({.tag = "v2", .digest = {}})).value().body == root.body);
-    CHECK(site.io.run(target->fetch_manifest({.tag = {}, .digest = one.descriptor.digest})).value().body == one.body);
+    CHECK(site.io.run(target->fetch_manifest({.tag = {}, .digest = one.descriptor.digest})).value().body ==
+          one.body);
     CHECK(site.io.run(fetch_text(target.get(), describe_blob(big))) == big);
     CHECK(site.io.run(fetch_text(target.get(), describe_blob(""))) == "");
 
-    REQUIRE(site.io.run(copy(*source, {.tag = {}, .digest = root.descriptor.digest}, *target, "", {.on_progress = [&](const CopyProgress& p) { last = p; }})));
+    REQUIRE(site.io.run(copy(*source, {.tag = {}, .digest = root.descriptor.digest}, *target, "",
+                             {.on_progress = [&](const CopyProgress& p) { last = p; }})));
     CHECK(last.bytes_skipped == last.bytes_total);
     CHECK(last.bytes_done == 0);
 }
@@ -53,7 +56,8 @@ TEST_CASE_METHOD(Site, "every kind of repository keeps the contract", "[oci]") {
     CHECK(io.run(repository->has_blob(missing)) == false);
     CHECK(io.run(fetch_text(repository.get(), missing)).error().code == Code::not_found);
     CHECK(io.run(repository->fetch_manifest({.tag = "none", .digest = {}})).error().code == Code::not_found);
-    CHECK(io.run(repository->fetch_manifest({.tag = {}, .digest = missing.digest})).error().code == Code::not_found);
+    CHECK(io.run(repository->fetch_manifest({.tag = {}, .digest = missing.digest})).error().code ==
+          Code::not_found);
 
     for (const std::string_view wrong : {"missinG", "missin", "missing!"}) {
         TextSource source(wrong);
@@ -90,7 +94,8 @@ TEST_CASE_METHOD(Site, "a token that expires is renewed, a wrong password is sai
     REQUIRE(io.run(source->fetch_manifest({.tag = "v1", .digest = {}})));
     CHECK(policy.redeemed == 2);
     auto stranger = remote("shop/web", "wrong");
-    CHECK(io.run(stranger->fetch_manifest({.tag = "v1", .digest = {}})).error().code == Code::unauthenticated);
+    CHECK(io.run(stranger->fetch_manifest({.tag = "v1", .digest = {}})).error().code ==
+          Code::unauthenticated);
     push_artifact(io, *source, {"y"}, "v2"); // writing takes a token of its own
     CHECK(policy.redeemed == 4);
 }
@@ -98,7 +103,8 @@ TEST_CASE_METHOD(Site, "a token that expires is renewed, a wrong password is sai
 TEST_CASE_METHOD(Site, "a blob that the source has damaged stops the copy and tags nothing", "[oci]") {
     auto source = layout("source");
     const auto manifest = push_artifact(io, *source, {"precious", "other"}, "v1");
-    const auto path = directory.path() / "source/blobs/sha256" / std::string(describe_blob("precious").digest.hex());
+    const auto path =
+        directory.path() / "source/blobs/sha256" / std::string(describe_blob("precious").digest.hex());
     REQUIRE(write_file_atomic(path, std::string_view("PRECIOUS")));
     auto target = remote("target");
     const auto copied = io.run(copy(*source, {.tag = "v1", .digest = {}}, *target, "v1"));
@@ -110,7 +116,8 @@ TEST_CASE_METHOD(Site, "a blob that the source has damaged stops the copy and ta
 TEST_CASE_METHOD(Site, "a blob damaged in the registry's store is never served", "[oci]") {
     push_artifact(io, *local("shop/web"), {"precious"}, "v1");
     const auto digest = describe_blob("precious").digest;
-    const auto path = directory.path() / "registry/blobs/sha256" / std::string(digest.hex().substr(0, 2)) / std::string(digest.hex());
+    const auto path = directory.path() / "registry/blobs/sha256" / std::string(digest.hex().substr(0, 2)) /
+                      std::string(digest.hex());
     REQUIRE(write_file_atomic(path, std::string_view("short")));
     CHECK(get("/v2/shop/web/blobs/" + digest.str()).status == 404);
     REQUIRE(io.run(push_text(local("shop/web").get(), "precious"))); // the next push heals it
@@ -126,7 +133,8 @@ TEST_CASE_METHOD(Site, "indexes nested too deep are refused", "[oci]") {
     }
     auto target = local("target");
     CHECK(io.run(copy(*source, {.tag = "depth8", .digest = {}}, *target, "v1")));
-    CHECK(io.run(copy(*source, {.tag = "depth9", .digest = {}}, *target, "v1")).error().code == Code::unsupported);
+    CHECK(io.run(copy(*source, {.tag = "depth9", .digest = {}}, *target, "v1")).error().code ==
+          Code::unsupported);
 }
 
 TEST_CASE_METHOD(Site, "a directory that holds something else is no layout", "[oci]") {

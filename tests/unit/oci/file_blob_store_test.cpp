@@ -1,6 +1,6 @@
+#include "consign/base/file.hpp"
 #include "oci/file_blob_store.hpp"
 #include "oci/source.hpp"
-#include "consign/base/file.hpp"
 #include <catch2/catch.hpp>
 
 using namespace consign;
@@ -13,16 +13,23 @@ struct Fixture {
     net::IoThread io;
     std::unique_ptr<BlobStore> store = reopen();
 
-    std::unique_ptr<BlobStore> reopen() { return std::move(open_file_blob_store(directory.path(), io.blocking()).value()); }
+    std::unique_ptr<BlobStore> reopen() {
+        return std::move(open_file_blob_store(directory.path(), io.blocking()).value());
+    }
     std::string begin() { return io.run(store->begin_upload()).value(); }
     Result<std::uint64_t> append(const std::string& upload, std::string_view text) {
         TextSource source(text);
         return io.run(store->append(upload, source));
     }
-    Result<std::uint64_t> finish(const std::string& upload, const Digest& digest) { return io.run(store->finish(upload, digest)); }
-    Result<std::string> load(const Digest& digest) { return io.run(load_blob(*store, digest, io.blocking(), 1u << 26)); }
+    Result<std::uint64_t> finish(const std::string& upload, const Digest& digest) {
+        return io.run(store->finish(upload, digest));
+    }
+    Result<std::string> load(const Digest& digest) {
+        return io.run(load_blob(*store, digest, io.blocking(), 1u << 26));
+    }
     std::size_t uploads() const {
-        return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(directory.path() / "uploads"), {}));
+        return static_cast<std::size_t>(
+            std::distance(std::filesystem::directory_iterator(directory.path() / "uploads"), {}));
     }
 };
 
@@ -54,7 +61,8 @@ TEST_CASE_METHOD(Fixture, "a blob goes in in chunks and comes out whole", "[oci]
     CHECK(io.run(store->stat(digest)).value()->size == big.size() + 4);
     CHECK(load(digest) == big + "tail");
     CHECK(uploads() == 0);
-    CHECK(std::filesystem::exists(directory.path() / "blobs/sha256" / std::string(digest.hex().substr(0, 2)) / std::string(digest.hex())));
+    CHECK(std::filesystem::exists(directory.path() / "blobs/sha256" / std::string(digest.hex().substr(0, 2)) /
+                                  std::string(digest.hex())));
     REQUIRE(io.run(store->remove(digest)));
     CHECK(load(digest).error().code == Code::not_found);
 }
@@ -123,7 +131,8 @@ TEST_CASE_METHOD(Fixture, "a blob damaged on disk is corrupt when read", "[oci]"
     Descriptor expected{.media_type = "x", .digest = digest, .size = 8};
     TextSource content("precious");
     REQUIRE(io.run(store_blob(*store, expected, content)));
-    const auto path = directory.path() / "blobs/sha256" / std::string(digest.hex().substr(0, 2)) / std::string(digest.hex());
+    const auto path = directory.path() / "blobs/sha256" / std::string(digest.hex().substr(0, 2)) /
+                      std::string(digest.hex());
     REQUIRE(write_file_atomic(path, std::string_view("PRECIOUS")));
     CHECK(load(digest).error().code == Code::corrupt);
 }

@@ -10,7 +10,8 @@ const std::string kDigest = "sha256:" + std::string(64, 'a');
 const std::string kDescriptor = R"({"mediaType":"application/x","digest":")" + kDigest + R"(","size":3})";
 
 std::string image(const std::string& more = "") {
-    return R"({"schemaVersion":2,"config":)" + kDescriptor + R"(,"layers":[)" + kDescriptor + "]" + more + "}";
+    return R"({"schemaVersion":2,"config":)" + kDescriptor + R"(,"layers":[)" + kDescriptor + "]" + more +
+           "}";
 }
 std::string index(const std::string& more = "") {
     return R"({"schemaVersion":2,"manifests":[)" + kDescriptor + "]" + more + "}";
@@ -26,8 +27,11 @@ TEST_CASE("manifests that are right", "[oci]") {
     CHECK(Manifest::parse(index(), media::kDockerManifestList)->is_index());
     CHECK(Manifest::parse(index(), "")->media_type == media::kImageIndex);
     CHECK(Manifest::parse(image(), "")->media_type == media::kImageManifest);
-    CHECK(Manifest::parse(image(R"(,"mediaType":"application/vnd.oci.image.manifest.v1+json")"), "application/vnd.oci.image.manifest.v1+json; charset=utf-8"));
-    const auto rich = Manifest::parse(image(R"(,"artifactType":"application/y","subject":)" + kDescriptor + R"(,"annotations":{"a":"b"},"unknown":[1])"), media::kImageManifest);
+    CHECK(Manifest::parse(image(R"(,"mediaType":"application/vnd.oci.image.manifest.v1+json")"),
+                          "application/vnd.oci.image.manifest.v1+json; charset=utf-8"));
+    const auto rich = Manifest::parse(image(R"(,"artifactType":"application/y","subject":)" + kDescriptor +
+                                            R"(,"annotations":{"a":"b"},"unknown":[1])"),
+                                      media::kImageManifest);
     REQUIRE(rich);
     CHECK(rich->subject->size == 3);
     CHECK(rich->annotations.at("a") == "b");
@@ -53,9 +57,15 @@ TEST_CASE("manifests that are wrong are refused by field", "[oci]") {
         {index(R"(,"layers":[])"), "", "'layers'"},
         {image(R"(,"artifactType":7)"), type, "artifactType"},
         {image(R"(,"subject":{"mediaType":"a","digest":"sha256:1","size":1})"), type, "subject.digest"},
-        {R"({"schemaVersion":2,"config":{"mediaType":"","digest":")" + kDigest + R"(","size":1},"layers":[]})", type, "config.mediaType"},
-        {R"({"schemaVersion":2,"config":{"mediaType":"a","digest":")" + kDigest + R"(","size":-1},"layers":[]})", type, "config.size"},
-        {R"({"schemaVersion":2,"config":{"mediaType":"a","digest":")" + kDigest + R"(","size":18446744073709551615},"layers":[]})", type, "config.size"},
+        {R"({"schemaVersion":2,"config":{"mediaType":"","digest":")" + kDigest +
+             R"(","size":1},"layers":[]})",
+         type, "config.mediaType"},
+        {R"({"schemaVersion":2,"config":{"mediaType":"a","digest":")" + kDigest +
+             R"(","size":-1},"layers":[]})",
+         type, "config.size"},
+        {R"({"schemaVersion":2,"config":{"mediaType":"a","digest":")" + kDigest +
+             R"(","size":18446744073709551615},"layers":[]})",
+         type, "config.size"},
     }));
     CAPTURE(row.body, row.says);
     const auto parsed = Manifest::parse(row.body, row.type);
@@ -66,15 +76,18 @@ TEST_CASE("manifests that are wrong are refused by field", "[oci]") {
 }
 
 TEST_CASE("a manifest over the limit is too large", "[oci]") {
-    CHECK(Manifest::parse(std::string(kManifestLimitBytes + 1, ' '), media::kImageManifest).error().code == Code::too_large);
+    CHECK(Manifest::parse(std::string(kManifestLimitBytes + 1, ' '), media::kImageManifest).error().code ==
+          Code::too_large);
 }
 
 TEST_CASE("a manifest of ours is deterministic and reads back", "[oci]") {
-    Descriptor config{.media_type = std::string(media::kEmptyJson), .digest = Digest::sha256_of("{}"), .size = 2};
+    Descriptor config{
+        .media_type = std::string(media::kEmptyJson), .digest = Digest::sha256_of("{}"), .size = 2};
     const auto made = make_manifest("application/vnd.x", config, {config}, {{"b", "2"}, {"a", "1"}}, config);
     CHECK(made.descriptor.digest == Digest::sha256_of(made.body));
     CHECK(made.descriptor.size == made.body.size());
-    CHECK(made.body == make_manifest("application/vnd.x", config, {config}, {{"a", "1"}, {"b", "2"}}, config).body);
+    CHECK(made.body ==
+          make_manifest("application/vnd.x", config, {config}, {{"a", "1"}, {"b", "2"}}, config).body);
     CHECK(!made.body.contains("\"annotations\":{},"));
     const auto parsed = Manifest::parse(made.body, made.descriptor.media_type);
     REQUIRE(parsed);

@@ -9,7 +9,8 @@ TEST_CASE("repository names follow the distribution-spec's grammar", "[oci]") {
         CAPTURE(good);
         CHECK(is_repository_name(good));
     }
-    for (const char* bad : {"", "/", "a/", "/a", "a//b", "A", "a..b", "a___b", "-a", "a-", "a/../b", "a b", "a%2fb", "a:b", ".", "a._b"}) {
+    for (const char* bad : {"", "/", "a/", "/a", "a//b", "A", "a..b", "a___b", "-a", "a-", "a/../b", "a b",
+                            "a%2fb", "a:b", ".", "a._b"}) {
         CAPTURE(bad);
         CHECK(!is_repository_name(bad));
     }
@@ -48,9 +49,10 @@ TEST_CASE("references come apart and together again", "[oci]") {
 }
 
 TEST_CASE("what is no reference is refused with a reason", "[oci]") {
-    for (const char* bad : {"", "nginx", "library/nginx", "reg.example/", "reg.example/A", "reg.example/a:", "reg.example/a@",
-                            "reg.example/a@sha256:00", "reg.example:0/a", "reg.example:99999/a", "reg.example:x/a",
-                            "-x.example/a", "[::1/a", "http://reg.example/a", "reg.example/a:b:c", "[]:1/a"}) {
+    for (const char* bad :
+         {"", "nginx", "library/nginx", "reg.example/", "reg.example/A", "reg.example/a:", "reg.example/a@",
+          "reg.example/a@sha256:00", "reg.example:0/a", "reg.example:99999/a", "reg.example:x/a",
+          "-x.example/a", "[::1/a", "http://reg.example/a", "reg.example/a:b:c", "[]:1/a"}) {
         CAPTURE(bad);
         const auto parsed = parse_reference(bad);
         REQUIRE(!parsed);

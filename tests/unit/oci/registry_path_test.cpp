@@ -34,8 +34,9 @@ TEST_CASE("registry paths come apart from their end", "[oci]") {
 }
 
 TEST_CASE("other paths are no endpoints", "[oci]") {
-    for (const char* path : {"", "/", "/v1/", "/v2x", "/v2//", "/v2/a", "/v2/a/", "/v2/manifests/x", "/v2/tags/list", "/v2/a/manifests/",
-                             "/v2/a/blobs/%zz", "/v2/a/blobs/upl%6fads", "/v2/blobs/uploads/"}) {
+    for (const char* path :
+         {"", "/", "/v1/", "/v2x", "/v2//", "/v2/a", "/v2/a/", "/v2/manifests/x", "/v2/tags/list",
+          "/v2/a/manifests/", "/v2/a/blobs/%zz", "/v2/a/blobs/upl%6fads", "/v2/blobs/uploads/"}) {
         CAPTURE(path);
         CHECK(!RegistryPath::parse(path));
     }

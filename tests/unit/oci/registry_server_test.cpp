@@ -12,7 +12,8 @@ const std::string kHelloPath = "/v2/shop/web/blobs/" + kHello.str();
 
 /// Pushes "hello" through the API in one request.
 void push_hello(Site& site, const std::string& repository = "shop/web") {
-    const auto done = site.send(Verb::post, "/v2/" + repository + "/blobs/uploads/?digest=" + kHello.str(), "hello");
+    const auto done =
+        site.send(Verb::post, "/v2/" + repository + "/blobs/uploads/?digest=" + kHello.str(), "hello");
     REQUIRE(done.status == 201);
     CHECK(done.header("Docker-Content-Digest") == kHello.str());
     CHECK(done.header("Location") == "/v2/" + repository + "/blobs/" + kHello.str());
@@ -98,13 +99,16 @@ TEST_CASE_METHOD(Site, "a wrong or missing digest is refused", "[oci]") {
 TEST_CASE_METHOD(Site, "a blob is mounted from where it may be read", "[oci]") {
     push_hello(*this);
     const std::string mount = "/blobs/uploads/?mount=" + kHello.str() + "&from=shop/web";
-    policy.grant = {.scopes = {{.repository = "shop/new", .actions = {Action::pull, Action::push}, .only = {}}}};
+    policy.grant = {
+        .scopes = {{.repository = "shop/new", .actions = {Action::pull, Action::push}, .only = {}}}};
     CHECK(send(Verb::post, "/v2/shop/new" + mount).status == 202); // no pull on shop/web: an upload begins
     CHECK(get("/v2/shop/new/blobs/" + kHello.str()).status == 404);
     policy.grant.scopes.push_back({.repository = "shop/web", .actions = {Action::pull}, .only = {}});
     CHECK(send(Verb::post, "/v2/shop/new" + mount).status == 201);
     CHECK(get("/v2/shop/new/blobs/" + kHello.str()).body == "hello");
-    CHECK(send(Verb::post, "/v2/shop/new/blobs/uploads/?mount=" + Digest::sha256_of("?").str() + "&from=shop/web").status == 202);
+    CHECK(send(Verb::post,
+               "/v2/shop/new/blobs/uploads/?mount=" + Digest::sha256_of("?").str() + "&from=shop/web")
+              .status == 202);
 }
 
 TEST_CASE_METHOD(Site, "manifests go by tag and digest, and need what they name", "[oci]") {
@@ -122,7 +126,8 @@ TEST_CASE_METHOD(Site, "manifests go by tag and digest, and need what they name"
     CHECK(put.header("Location") == at + digest);
     CHECK(send(Verb::put, at + kHello.str(), manifest.body, type).code() == "DIGEST_INVALID");
     CHECK(send(Verb::put, at + "v2", "{}", type).code() == "MANIFEST_INVALID");
-    CHECK(send(Verb::put, at + "v2", manifest.body, {{"Content-Type", "text/plain"}}).code() == "MANIFEST_INVALID");
+    CHECK(send(Verb::put, at + "v2", manifest.body, {{"Content-Type", "text/plain"}}).code() ==
+          "MANIFEST_INVALID");
     CHECK(send(Verb::put, at + "v2", std::string(kManifestLimitBytes + 1, ' '), type).status == 413);
 
     for (const auto& name : {std::string("v1"), digest}) {
@@ -193,7 +198,8 @@ TEST_CASE_METHOD(Site, "referrers are found by subject and filtered by type", "[
     CHECK(json::parse(filtered.body).value().at("manifests").empty());
     CHECK(filtered.header("OCI-Filters-Applied") == "artifactType");
     CHECK(json::parse(get("/v2/shop/web/referrers/" + kHello.str()).body).value().at("manifests").empty());
-    const auto put = send(Verb::put, "/v2/shop/web/manifests/sig", signature.body, {{"Content-Type", signature.descriptor.media_type}});
+    const auto put = send(Verb::put, "/v2/shop/web/manifests/sig", signature.body,
+                          {{"Content-Type", signature.descriptor.media_type}});
     CHECK(put.header("OCI-Subject") == root.descriptor.digest.str());
 }
 
@@ -203,7 +209,8 @@ TEST_CASE_METHOD(Site, "a grant for one artifact reads its closure and nothing e
     const auto root = make_index({child});
     REQUIRE(io.run(put(repository.get(), root, "all")));
     const auto other = push_artifact(io, *repository, {"theirs"}, "other", root.descriptor);
-    policy.grant = {.scopes = {{.repository = "shop/web", .actions = {Action::pull}, .only = root.descriptor.digest}}};
+    policy.grant = {
+        .scopes = {{.repository = "shop/web", .actions = {Action::pull}, .only = root.descriptor.digest}}};
 
     const std::string manifests = "/v2/shop/web/manifests/", blobs = "/v2/shop/web/blobs/";
     CHECK(get(manifests + root.descriptor.digest.str()).status == 200);
@@ -218,16 +225,22 @@ TEST_CASE_METHOD(Site, "a grant for one artifact reads its closure and nothing e
     CHECK(get("/v2/shop/web/tags/list").code() == "DENIED");
     CHECK(get("/v2/_catalog").code() == "DENIED");
     CHECK(get("/v2/shop/else/blobs/" + kHello.str()).code() == "DENIED");
-    CHECK(json::parse(get("/v2/shop/web/referrers/" + root.descriptor.digest.str()).body).value().at("manifests").empty());
+    CHECK(json::parse(get("/v2/shop/web/referrers/" + root.descriptor.digest.str()).body)
+              .value()
+              .at("manifests")
+              .empty());
     CHECK(send(Verb::post, "/v2/shop/web/blobs/uploads/").code() == "DENIED");
     CHECK(send(Verb::delete_, manifests + root.descriptor.digest.str()).code() == "DENIED");
 }
 
 TEST_CASE("a read-only registry refuses every write", "[oci]") {
     Site site(true);
-    for (const auto& [verb, path] : std::initializer_list<std::pair<Verb, std::string>>{
-             {Verb::post, "/v2/a/blobs/uploads/"}, {Verb::patch, "/v2/a/blobs/uploads/x"}, {Verb::put, "/v2/a/manifests/v1"},
-             {Verb::delete_, "/v2/a/manifests/v1"}, {Verb::delete_, kHelloPath}}) {
+    for (const auto& [verb, path] :
+         std::initializer_list<std::pair<Verb, std::string>>{{Verb::post, "/v2/a/blobs/uploads/"},
+                                                             {Verb::patch, "/v2/a/blobs/uploads/x"},
+                                                             {Verb::put, "/v2/a/manifests/v1"},
+                                                             {Verb::delete_, "/v2/a/manifests/v1"},
+                                                             {Verb::delete_, kHelloPath}}) {
         const auto answer = site.send(verb, path);
         CHECK(answer.status == 405);
         CHECK(answer.code() == "UNSUPPORTED");
@@ -241,7 +254,9 @@ TEST_CASE_METHOD(Site, "without a credential the challenge names what is needed"
     const auto answer = send(Verb::post, "/v2/shop/web/blobs/uploads/");
     CHECK(answer.status == 401);
     CHECK(answer.code() == "UNAUTHORIZED");
-    CHECK(answer.header("WWW-Authenticate") == "Bearer realm=\"" + base() + "/token\",service=\"test\",scope=\"repository:shop/web:pull,push\"");
+    CHECK(answer.header("WWW-Authenticate") ==
+          "Bearer realm=\"" + base() + "/token\",service=\"test\",scope=\"repository:shop/web:pull,push\"");
     CHECK(get("/v2/").header("WWW-Authenticate") == "Bearer realm=\"" + base() + "/token\",service=\"test\"");
-    CHECK(get("/v2/A/tags/list").header("WWW-Authenticate") == "Bearer realm=\"" + base() + "/token\",service=\"test\"");
+    CHECK(get("/v2/A/tags/list").header("WWW-Authenticate") ==
+          "Bearer realm=\"" + base() + "/token\",service=\"test\"");
 }

@@ -13,14 +13,15 @@
 namespace consign::oci::testing {
 
 inline Grant everything() {
-    return {.scopes = {{.repository = "*", .actions = {Action::pull, Action::push, Action::delete_}, .only = {}}}};
+    return {.scopes = {
+                {.repository = "*", .actions = {Action::pull, Action::push, Action::delete_}, .only = {}}}};
 }
 
 /// What the server lets in; a test sets it before it sends anything.
 struct Policy {
     Grant grant = everything();
-    bool tokens = false;         ///< wants "Bearer <token>" and sends those without to /token
-    bool one_time = false;       ///< the second redemption is refused
+    bool tokens = false;   ///< wants "Bearer <token>" and sends those without to /token
+    bool one_time = false; ///< the second redemption is refused
     std::string token = "t1";
     std::atomic<int> redeemed = 0;
 };
@@ -29,7 +30,8 @@ struct Site {
     TemporaryDirectory directory = std::move(*TemporaryDirectory::make("registry"));
     net::IoThread io;
     Policy policy;
-    std::unique_ptr<Registry> registry = std::move(Registry::open(directory.path() / "registry", io.blocking()).value());
+    std::unique_ptr<Registry> registry =
+        std::move(Registry::open(directory.path() / "registry", io.blocking()).value());
     std::unique_ptr<RegistryServer> handler;
     std::unique_ptr<net::Server> server;
     std::unique_ptr<net::Client> client;
@@ -37,10 +39,13 @@ struct Site {
     explicit Site(bool read_only = false) {
         handler = std::make_unique<RegistryServer>(
             *registry, [this](const net::Request& request) { return authorise(this, request); },
-            RegistryServerOptions{.read_only = read_only,
-                                  .realm = [this](const net::Request&) { return policy.tokens ? base() + "/token" : std::string(); },
-                                  .service = "test"});
-        server = std::move(net::Server::bind({}, [this](net::Request& request) { return route(this, request); }).value());
+            RegistryServerOptions{
+                .read_only = read_only,
+                .realm =
+                    [this](const net::Request&) { return policy.tokens ? base() + "/token" : std::string(); },
+                .service = "test"});
+        server = std::move(
+            net::Server::bind({}, [this](net::Request& request) { return route(this, request); }).value());
         server->start();
         client = io.run(make_client(io.executor())).value();
     }
@@ -58,7 +63,9 @@ struct Site {
         std::string header(std::string_view name) const { return std::string(headers.get(name)); }
         std::string code() const { // of the first error
             const auto parsed = json::parse(body);
-            return parsed && parsed->contains("errors") ? parsed->at("errors").at(0).at("code").get<std::string>() : "";
+            return parsed && parsed->contains("errors")
+                       ? parsed->at("errors").at(0).at("code").get<std::string>()
+                       : "";
         }
     };
     using Fields = std::vector<std::pair<std::string, std::string>>;
@@ -70,13 +77,21 @@ struct Site {
         if (!answer) FAIL(to_string(answer.error()));
         return std::move(*answer);
     }
-    Answer get(std::string path, Fields fields = {}) { return send(net::Verb::get, std::move(path), {}, std::move(fields)); }
+    Answer get(std::string path, Fields fields = {}) {
+        return send(net::Verb::get, std::move(path), {}, std::move(fields));
+    }
     Answer head(std::string path) { return send(net::Verb::head, std::move(path)); }
 
     std::unique_ptr<Repository> remote(std::string name, std::string password = {}) {
-        return open_remote(*client, {.registry = net::Url::parse(base()).value(), .username = "owner", .password = Secret<std::string>(std::move(password))}, std::move(name));
+        return open_remote(*client,
+                           {.registry = net::Url::parse(base()).value(),
+                            .username = "owner",
+                            .password = Secret<std::string>(std::move(password))},
+                           std::move(name));
     }
-    std::unique_ptr<Repository> local(std::string_view name) { return std::move(registry->repository(name).value()); }
+    std::unique_ptr<Repository> local(std::string_view name) {
+        return std::move(registry->repository(name).value());
+    }
     std::unique_ptr<Repository> layout(std::string_view name) {
         return std::move(open_layout(directory.path() / name, io.blocking()).value());
     }
@@ -102,7 +117,8 @@ struct Site {
     static net::Async<net::Response> route(Site* site, net::Request& request) {
         if (request.path != "/token") co_return co_await site->handler->handle(request);
         const auto count = ++site->policy.redeemed;
-        if (request.headers.get("Authorization") != "Basic " + to_base64(as_bytes("owner:secret")) || (site->policy.one_time && count > 1))
+        if (request.headers.get("Authorization") != "Basic " + to_base64(as_bytes("owner:secret")) ||
+            (site->policy.one_time && count > 1))
             co_return net::problem({Code::unauthenticated, "refused"});
         co_return net::Response::json(200, R"({"token":")" + site->policy.token + R"("})");
     }
@@ -125,15 +141,16 @@ inline net::Async<Result<bool>> put(Repository* repository, ManifestBytes manife
 }
 
 /// An artifact of one config and these layers, pushed to `repository`.
-inline ManifestBytes push_artifact(net::IoThread& io, Repository& repository, std::vector<std::string> layers, std::string tag,
-                                   std::optional<Descriptor> subject = std::nullopt) {
+inline ManifestBytes push_artifact(net::IoThread& io, Repository& repository, std::vector<std::string> layers,
+                                   std::string tag, std::optional<Descriptor> subject = std::nullopt) {
     std::vector<Descriptor> described;
     REQUIRE(io.run(push_text(&repository, "{}")));
     for (const auto& layer : layers) {
         REQUIRE(io.run(push_text(&repository, layer)));
         described.push_back(describe_blob(layer));
     }
-    auto manifest = make_manifest("application/vnd.test", describe_blob("{}", media::kEmptyJson), described, {{"layers", std::to_string(layers.size())}}, subject);
+    auto manifest = make_manifest("application/vnd.test", describe_blob("{}", media::kEmptyJson), described,
+                                  {{"layers", std::to_string(layers.size())}}, subject);
     REQUIRE(io.run(put(&repository, manifest, std::move(tag))));
     return manifest;
 }
@@ -141,7 +158,8 @@ inline ManifestBytes make_index(const std::vector<ManifestBytes>& children) {
     std::vector<Descriptor> described;
     for (const auto& child : children) described.push_back(child.descriptor);
     ManifestBytes out;
-    out.body = json::dump({{"schemaVersion", 2}, {"mediaType", media::kImageIndex}, {"manifests", json::encode(described)}});
+    out.body = json::dump(
+        {{"schemaVersion", 2}, {"mediaType", media::kImageIndex}, {"manifests", json::encode(described)}});
     out.descriptor = describe_blob(out.body, media::kImageIndex);
     return out;
 }

@@ -1,7 +1,7 @@
-#include "consign/store/sqlite.hpp"
 #include "consign/base/file.hpp"
-#include <catch2/catch.hpp>
+#include "consign/store/sqlite.hpp"
 #include <atomic>
+#include <catch2/catch.hpp>
 #include <sqlite3.h>
 #include <stdexcept>
 #include <sys/stat.h>
@@ -14,16 +14,18 @@ using namespace consign::store;
 
 namespace {
 
-constexpr Migration kFirst{1, "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, data BLOB, at REAL);"
-                              "CREATE TABLE part (item INTEGER NOT NULL REFERENCES item(id), late INTEGER "
-                              "REFERENCES item(id) DEFERRABLE INITIALLY DEFERRED);"};
+constexpr Migration kFirst{
+    1, "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, data BLOB, at REAL);"
+       "CREATE TABLE part (item INTEGER NOT NULL REFERENCES item(id), late INTEGER "
+       "REFERENCES item(id) DEFERRABLE INITIALLY DEFERRED);"};
 constexpr Migration kSecond{2, "ALTER TABLE item ADD COLUMN note TEXT NOT NULL DEFAULT 'none';"};
 
 struct Fixture {
     TemporaryDirectory directory = std::move(*TemporaryDirectory::make("store"));
     std::filesystem::path path = directory.path() / "test.db";
 
-    std::unique_ptr<Database> open(std::vector<Migration> migrations = {kFirst}, SqliteOptions options = {}) const {
+    std::unique_ptr<Database> open(std::vector<Migration> migrations = {kFirst},
+                                   SqliteOptions options = {}) const {
         auto database = open_sqlite(path, migrations, options);
         if (!database) FAIL(to_string(database.error()));
         return std::move(*database);
@@ -34,7 +36,8 @@ Result<std::int64_t> insert(Transaction& tx, std::string_view name) {
     return tx.execute("INSERT INTO item (name) VALUES ($1)", {name});
 }
 Result<std::int64_t> count(Connection& c) {
-    CONSIGN_TRY(n, c.query_one("SELECT count(*) FROM item", {}, [](const Row& row) { return row.integer(0); }));
+    CONSIGN_TRY(n,
+                c.query_one("SELECT count(*) FROM item", {}, [](const Row& row) { return row.integer(0); }));
     return *n;
 }
 std::int64_t count_of(Database& database) { return database.read_blocking(count).value(); }
@@ -53,14 +56,17 @@ TEST_CASE_METHOD(Fixture, "values of every kind come back as they went in", "[st
     auto database = open();
     const Bytes blob{std::byte{0}, std::byte{255}, std::byte{7}};
     REQUIRE(database->write_blocking([&](Transaction& tx) {
-        return tx.execute("INSERT INTO item (id, name, data, at) VALUES ($2, $1, $4, $3)", {"", 7, 1.5, ByteView(blob)});
+        return tx.execute("INSERT INTO item (id, name, data, at) VALUES ($2, $1, $4, $3)",
+                          {"", 7, 1.5, ByteView(blob)});
     }));
     auto row = database->read_blocking([&](Connection& c) {
-        return c.query_one("SELECT id, name, data, at, NULL FROM item WHERE id = $1 AND $1 < 9", {7}, [&](const Row& r) {
-            const auto data = r.blob(2);
-            return r.integer(0) == 7 && !r.is_null(1) && r.text(1).empty() &&
-                   std::ranges::equal(data, blob) && r.real(3) == 1.5 && r.is_null(4) && r.text(4).empty();
-        });
+        return c.query_one("SELECT id, name, data, at, NULL FROM item WHERE id = $1 AND $1 < 9", {7},
+                           [&](const Row& r) {
+                               const auto data = r.blob(2);
+                               return r.integer(0) == 7 && !r.is_null(1) && r.text(1).empty() &&
+                                      std::ranges::equal(data, blob) && r.real(3) == 1.5 && r.is_null(4) &&
+                                      r.text(4).empty();
+                           });
     });
     REQUIRE(row);
     CHECK(row->value());
@@ -83,9 +89,12 @@ TEST_CASE_METHOD(Fixture, "writers that meet in one batch each get their own out
     for (int t = 0; t < 8; ++t)
         threads.emplace_back([&] {
             for (int i = 0; i < 50; ++i) { // every name is wanted by all eight
-                auto done = database->write_blocking([&](Transaction& tx) { return insert(tx, std::to_string(i)); });
-                if (done) ++won;
-                else if (done.error().code == Code::conflict) ++lost;
+                auto done =
+                    database->write_blocking([&](Transaction& tx) { return insert(tx, std::to_string(i)); });
+                if (done)
+                    ++won;
+                else if (done.error().code == Code::conflict)
+                    ++lost;
             }
         });
     for (auto& thread : threads) thread.join();
@@ -170,7 +179,8 @@ TEST_CASE_METHOD(Fixture, "the statement cache forgets, and stays right", "[stor
     REQUIRE(database->write_blocking([](Transaction& tx) -> Result<void> {
         for (int round = 0; round < 2; ++round)
             for (int i = 0; i < 600; ++i) {
-                CONSIGN_TRY(n, tx.query_one("SELECT " + std::to_string(i), {}, [](const Row& r) { return r.integer(0); }));
+                CONSIGN_TRY(n, tx.query_one("SELECT " + std::to_string(i), {},
+                                            [](const Row& r) { return r.integer(0); }));
                 if (n != i) return fail(Code::internal, "wrong statement");
             }
         return {};
@@ -192,7 +202,8 @@ TEST_CASE_METHOD(Fixture, "a full queue answers rate_limited", "[store]") {
     std::vector<std::thread> more;
     for (int i = 0; i < 3; ++i)
         more.emplace_back([&, i] {
-            auto done = database->write_blocking([&](Transaction& tx) { return insert(tx, std::to_string(i)); });
+            auto done =
+                database->write_blocking([&](Transaction& tx) { return insert(tx, std::to_string(i)); });
             if (!done && done.error().code == Code::rate_limited) ++limited;
         });
     while (limited < 2) std::this_thread::yield();
@@ -232,11 +243,13 @@ TEST_CASE_METHOD(Fixture, "an upgrade copies the file first", "[store]") {
         auto database = open();
         REQUIRE(database->write_blocking([](Transaction& tx) { return insert(tx, "kept"); }));
     }
-    const std::vector<Migration> broken{kFirst, {2, "ALTER TABLE item ADD COLUMN note TEXT; CREATE TABLE item (id);"}};
+    const std::vector<Migration> broken{
+        kFirst, {2, "ALTER TABLE item ADD COLUMN note TEXT; CREATE TABLE item (id);"}};
     REQUIRE(!open_sqlite(path, broken)); // undone as a whole: the next upgrade finds version 1
     auto database = open({kFirst, kSecond});
     auto note = database->read_blocking([](Connection& c) {
-        return c.query_one("SELECT note FROM item WHERE name = 'kept'", {}, [](const Row& row) { return row.string(0); });
+        return c.query_one("SELECT note FROM item WHERE name = 'kept'", {},
+                           [](const Row& row) { return row.string(0); });
     });
     REQUIRE(note);
     CHECK(note->value() == "none");
@@ -267,7 +280,8 @@ TEST_CASE_METHOD(Fixture, "an acknowledged write survives a crash", "[store]") {
     if (child == 0) {
         const std::vector<Migration> migrations{kFirst};
         auto database = open_sqlite(path, migrations);
-        const bool ok = database && (*database)->write_blocking([](Transaction& tx) { return insert(tx, "durable"); });
+        const bool ok =
+            database && (*database)->write_blocking([](Transaction& tx) { return insert(tx, "durable"); });
         ::_exit(ok ? 0 : 1); // nothing is closed, nothing checkpointed
     }
     int status = 0;
