@@ -76,7 +76,8 @@ Result<void> run_ims(const cli::ImsFlags& flags) {
                                       .tls_key_file = flags.tls_key,
                                       .public_url = flags.public_url,
                                       .threads = static_cast<std::size_t>(flags.threads),
-                                      .version = CONSIGN_VERSION}));
+                                      .version = CONSIGN_VERSION,
+                                      .lease = std::chrono::seconds(flags.lease_s)}));
     if (!ims->new_owner_token().empty())
         std::cout << "owner token (shown once, kept in " << (flags.data / "owner.token").string() << "): " << ims->new_owner_token() << std::endl;
     log::info("serving", {{"url", ims->public_url()}, {"data", flags.data.string()}, {"version", CONSIGN_VERSION}});

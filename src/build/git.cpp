@@ -72,7 +72,7 @@ class Git {
                         "install git where the build runs (apt-get install git)");
         if (!status) return std::unexpected(with_context(std::move(status).error(), "git " + verb));
         if (!status->ok())
-            return fail(Code::failed, "git " + verb + ": " + status->describe() + ": " + last_words(said));
+            return fail(Code::failed, "git " + verb + ": " + status->describe() + ": " + cause(said));
         return last_line(said);
     }
 
@@ -82,10 +82,10 @@ class Git {
         const auto start = text.find_last_of("\r\n");
         return std::string(start == text.npos ? text : text.substr(start + 1));
     }
-    /// From git's "fatal:" or "error:" on; that line says why.
-    static std::string last_words(std::string_view text) {
+    /// From git's first "fatal:" or "error:" on: that line says why. Later ones only say what could not be done then.
+    static std::string cause(std::string_view text) {
         for (const std::string_view mark : {"fatal: ", "error: "})
-            if (const auto at = text.rfind(mark); at != text.npos)
+            if (const auto at = text.find(mark); at != text.npos)
                 return std::string(text.substr(at, text.find('\n', at) - at));
         return last_line(text);
     }

@@ -16,6 +16,7 @@ struct ImsFlags {
     std::string public_url;            ///< empty: from `listen`
     std::string registry = "embedded"; ///< the only kind so far
     int threads = 2;
+    int lease_s = 45;
 };
 struct BuildAgentFlags {
     std::string ims;
