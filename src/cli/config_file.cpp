@@ -1,23 +1,16 @@
 #include "cli/config_file.hpp"
 #include "consign/base/file.hpp"
-#include "consign/model/app_config.hpp"
+#include "consign/model/toml.hpp"
 #include <algorithm>
 #include <format>
 #include <set>
-
-#define TOML_EXCEPTIONS 0
-#define TOML_ENABLE_FORMATTERS 0
-#define TOML_MAX_NESTED_VALUES 32
-#include <toml++/toml.h>
 
 namespace consign::cli {
 namespace {
 
 using Values = std::map<std::string, std::vector<std::string>>;
 
-std::string place(std::string_view file, const toml::source_region& region) {
-    return std::format("{}:{}:{}", file, region.begin.line, region.begin.column);
-}
+std::string place_in(std::string_view file, model::Place place) { return std::format("{}:{}:{}", file, place.line, place.column); }
 
 std::string flag_name(std::string_view key) {
     std::string out(key);
@@ -25,32 +18,38 @@ std::string flag_name(std::string_view key) {
     return out;
 }
 
-std::optional<std::string> scalar(const toml::node& node) {
-    if (const auto* text = node.as_string()) return text->get();
-    if (const auto* number = node.as_integer()) return std::to_string(number->get());
-    if (const auto* real = node.as_floating_point()) return std::format("{}", real->get());
-    if (const auto* boolean = node.as_boolean()) return boolean->get() ? "true" : "false";
+std::optional<std::string> scalar(const model::TomlNode& node) {
+    using enum model::TomlNode::Kind;
+    switch (node.kind) {
+    case string: return node.text;
+    case integer: return std::to_string(node.integer);
+    case number: return std::format("{}", node.number);
+    case boolean: return node.boolean ? "true" : "false";
+    case time:
+    case array:
+    case table: break;
+    }
     return std::nullopt;
 }
 
-Result<void> flatten(const toml::table& table, const std::string& prefix, std::string_view file, Values& out) {
-    for (const auto& [key, node] : table) {
-        const auto name = prefix + flag_name(key.str());
-        if (const auto* inner = node.as_table()) {
-            CONSIGN_CHECK(flatten(*inner, name + ".", file, out));
+Result<void> flatten(const model::TomlNode& table, const std::string& prefix, std::string_view file, Values& out) {
+    using Kind = model::TomlNode::Kind;
+    for (const auto& [key, place, node] : table.members) {
+        const auto name = prefix + flag_name(key);
+        if (node.kind == Kind::table) {
+            CONSIGN_CHECK(flatten(node, name + ".", file, out));
             continue;
         }
         auto& values = out[name];
-        const auto take = [&values](const toml::node& item) {
+        const auto take = [&values](const model::TomlNode& item) {
             auto text = scalar(item);
             if (text) values.push_back(std::move(*text));
             return text.has_value();
         };
-        const auto* array = node.as_array();
-        const bool understood = array ? std::ranges::all_of(*array, take) : take(node);
+        const bool understood = node.kind == Kind::array ? std::ranges::all_of(node.items, take) : take(node);
         if (!understood)
             return fail(Code::invalid_argument, std::format("{}: {}: expected text, a number, true or false, or a list "
-                                                            "of them", place(file, node.source()), name));
+                                                            "of them", place_in(file, node.place), name));
     }
     return {};
 }
@@ -79,11 +78,9 @@ Result<ConfigFile> ConfigFile::read(const std::filesystem::path& path) {
 Result<ConfigFile> ConfigFile::parse(std::string_view toml, std::string_view file_name) {
     ConfigFile out;
     out.file_ = file_name;
-    const auto parsed = toml::parse(toml, file_name);
-    if (!parsed)
-        return fail(Code::invalid_argument,
-                    std::format("{}: {}", place(file_name, parsed.error().source()), parsed.error().description()));
-    CONSIGN_CHECK(flatten(parsed.table(), "", file_name, out.values_));
+    const auto parsed = model::parse_toml(toml, file_name);
+    if (!parsed) return fail(Code::invalid_argument, model::to_string(parsed.error()));
+    CONSIGN_CHECK(flatten(*parsed, "", file_name, out.values_));
     return out;
 }
 

@@ -1,35 +1,10 @@
 #pragma once
-// TOML text as plain nodes that know their place, and a strict reader over them that collects every fault instead
-// of stopping at the first. The TOML library stays behind toml_reader.cpp: it is the slow part to compile.
-#include "consign/model/app_config.hpp"
+// A strict reader over TOML nodes that collects every fault instead of stopping at the first.
+#include "consign/model/toml.hpp"
 #include <set>
 
 namespace consign::model {
 
-/// 1-based; 0: unknown.
-struct Place {
-    int line = 0, column = 0;
-};
-
-struct TomlMember;
-struct TomlNode {
-    enum class Kind { string, integer, number, boolean, time, array, table };
-    Kind kind = Kind::table;
-    Place place;
-    std::string text;
-    std::int64_t integer = 0;
-    double number = 0;
-    bool boolean = false;
-    std::vector<TomlNode> items;
-    std::vector<TomlMember> members;
-};
-struct TomlMember {
-    std::string key;
-    Place place; ///< of the key
-    TomlNode value;
-};
-
-std::expected<TomlNode, Fault> parse_toml(std::string_view text, std::string_view file);
 std::string describe(TomlNode::Kind kind); ///< "a string", "an array"
 
 /// The faults found, and where each value stands, so that a later check can name the line by the path alone.
@@ -81,5 +56,17 @@ std::optional<std::string> read_text(const TomlNode& node, const std::string& pa
 std::vector<std::string> read_texts(const TomlNode& node, const std::string& path, Report& report);
 /// A fault unless the node is of that kind.
 bool expect(const TomlNode& node, TomlNode::Kind kind, const std::string& path, Report& report);
+/// A fault at `path` that `text` is none of the names.
+void refuse_name(const std::string& text, const std::vector<std::string>& names, const std::string& path,
+                 Report& report);
+
+template <json::NamedEnum E>
+std::optional<E> read_enum(const std::string& text, const std::string& path, Report& report) {
+    if (const auto value = json::enum_from<E>(text)) return value;
+    std::vector<std::string> names;
+    for (const auto& [value, name] : json::EnumNames<E>::names) names.emplace_back(name);
+    refuse_name(text, names, path, report);
+    return std::nullopt;
+}
 
 } // namespace consign::model

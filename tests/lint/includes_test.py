@@ -18,7 +18,7 @@ FIREWALLED = {
     "openssl/ssl": {"net"},
     "sqlite3.h": {"store"},
     "CLI/": {"cli"},
-    "toml++": {"model", "cli"},
+    "toml++": {"model"},
     "zstd.h": {"artifact"},
 }
 
