@@ -1,0 +1,66 @@
+#include "ims/dispatcher.hpp"
+#include <catch2/catch.hpp>
+
+using namespace consign;
+using namespace consign::ims;
+
+namespace {
+struct Waiter {
+    std::shared_ptr<Presence> presence = std::make_shared<Presence>();
+    std::optional<Dispatcher::Place> place;
+    std::uint64_t before = presence->mailbox.version();
+    explicit Waiter(Dispatcher& dispatcher, Pool pool = {}) {
+        place.emplace(dispatcher, pool, presence);
+        place->enter();
+    }
+    std::uint64_t woken() const { return presence->mailbox.version() - before; }
+};
+} // namespace
+
+TEST_CASE("n jobs wake n polls, who waited longest first", "[dispatcher]") {
+    Dispatcher dispatcher;
+    Waiter a(dispatcher), b(dispatcher), c(dispatcher);
+    dispatcher.wake({}, 2);
+    CHECK(a.woken() == 1);
+    CHECK(b.woken() == 1);
+    CHECK(c.woken() == 0);
+}
+
+TEST_CASE("a pool's jobs wake that pool only", "[dispatcher]") {
+    Dispatcher dispatcher;
+    const Pool acme{InstallId::make(Time{})}, globex{InstallId::make(Time{})};
+    Waiter a(dispatcher, acme), b(dispatcher, globex);
+    dispatcher.wake(globex, 3);
+    CHECK(a.woken() == 0);
+    CHECK(b.woken() == 1);
+}
+
+TEST_CASE("a wake-up that nobody answers goes to the next in line", "[dispatcher]") {
+    Dispatcher dispatcher;
+    Waiter a(dispatcher), b(dispatcher);
+    dispatcher.wake({}, 1);
+    a.place.reset(); // its peer hung up before it looked
+    CHECK(b.woken() == 1);
+}
+
+TEST_CASE("one that looks again has answered its wake-up", "[dispatcher]") {
+    Dispatcher dispatcher;
+    Waiter a(dispatcher), b(dispatcher);
+    dispatcher.wake({}, 1);
+    a.place->enter();
+    a.place.reset();
+    CHECK(b.woken() == 0);
+}
+
+TEST_CASE("a job says why it waits", "[dispatcher]") {
+    Directory directory; // nobody is enrolled
+    protocol::JobView job{.install = "acme", .state = model::JobState::queued};
+    Dispatcher::explain(job, directory, InstallId::make(Time{}), Time{});
+    REQUIRE(job.waiting_for);
+    CHECK(job.waiting_for->what.find("none is enrolled") != std::string::npos);
+    CHECK(job.waiting_for->hint.find("consign install enroll acme") != std::string::npos);
+
+    protocol::JobView running{.state = model::JobState::running};
+    Dispatcher::explain(running, directory, {}, Time{});
+    CHECK_FALSE(running.waiting_for);
+}
