@@ -23,27 +23,17 @@ Result<DirectoryLock> take_directory(const std::filesystem::path& data) {
                 "choose one that this user may write, with --data");
 }
 
-net::Async<Result<void>> destroy(std::unique_ptr<net::Client>* client) {
-    client->reset();
-    co_return Result<void>();
-}
-
 class AgentProcess final : public Agent {
   public:
     AgentProcess(AgentOptions options, DirectoryLock lock)
         : options_(std::move(options)), lock_(std::move(lock)),
-          http_(std::make_unique<net::Client>(
-              io_.executor(),
-              net::ClientOptions{.ca_file = options_.ca_file, .user_agent = "consign/" + options_.version})) {}
-
-    // Its connections live on the I/O thread, so they are closed there.
-    ~AgentProcess() override { (void)io_.run(destroy(&http_)); }
+          http_(io_.executor(), {.ca_file = options_.ca_file, .user_agent = "consign/" + options_.version}) {}
 
     Result<void> prepare();
 
     const Identity& identity() const override { return identity_; }
     net::IoThread& io() override { return io_; }
-    net::Client& http() override { return *http_; }
+    net::Client& http() override { return http_; }
     Result<void> run(const JobHandlers& handlers, std::stop_token stop) override;
 
   private:
@@ -57,7 +47,7 @@ class AgentProcess final : public Agent {
     net::Url ims_;
     bool moved_ = false; ///< the IMS was given at another URL than DATA/agent.json remembers
     net::IoThread io_;
-    std::unique_ptr<net::Client> http_;
+    net::Client http_;
 };
 
 Result<void> AgentProcess::prepare() {
@@ -94,7 +84,7 @@ Result<void> AgentProcess::enroll_now() {
                                     .kind = options_.kind,
                                     .version = options_.version,
                                     .hostname = hostname()};
-    CONSIGN_TRY(identity, io_.run(enroll(*http_, url, std::move(request))));
+    CONSIGN_TRY(identity, io_.run(enroll(http_, url, std::move(request))));
     CONSIGN_CHECK(save_identity(options_.data, identity));
     identity_ = std::move(identity);
     log::info("enrolled", {{"agent", identity_.agent.str()}, {"ims", identity_.ims_url}, {"install", identity_.install_name}});
@@ -109,10 +99,10 @@ Result<void> AgentProcess::run(const JobHandlers& handlers, std::stop_token stop
         log::warn("an earlier process ended in the middle of a job; it is given back",
                   {{"job", entry.job.str()}, {"attempt", entry.attempt}});
 
-    Credentials credentials(*http_, ims_, identity_, *key_);
-    ImsLink link(*http_, ims_, credentials);
+    Credentials credentials(http_, ims_, identity_, *key_);
+    ImsLink link(http_, ims_, credentials);
     RunEnvironment environment{.io = io_,
-                               .http = *http_,
+                               .http = http_,
                                .ims = link,
                                .journal = journal,
                                .handlers = handlers,

@@ -16,6 +16,9 @@ constexpr int kLongestWait = 55; // a server asking for more would meet proxies 
 // A lease lives 45 s after its last renewal, which is at most 15 s old: 20 s of grace, and 5 s for the last writes,
 // still fall inside it.
 constexpr seconds kGrace{20};
+// A server that has work answers a poll within milliseconds. One that was sent less than this ago may have its leases
+// on the way: giving it up would send their jobs back to the queue. One that is older is parked.
+constexpr std::chrono::milliseconds kParkedAfter{100};
 constexpr seconds kLastWrites{5};
 
 bool ends_the_agent(Code code) {
@@ -112,7 +115,13 @@ net::Async<std::shared_ptr<Session::Poll>> Session::poll(protocol::PollRequest r
     const auto poll = std::make_shared<Poll>(std::move(request));
     net::TaskGroup sending(environment_.io.executor());
     sending.spawn(send_poll(poll));
+    const auto parked = std::chrono::steady_clock::now() + kParkedAfter;
     co_await wait_past(wake_, seen, kNoDeadline);
+    while (!poll->answer && std::chrono::steady_clock::now() < parked) {
+        const auto again = wake_.version();
+        if (stopping_) break;
+        co_await wait_past(wake_, again, parked);
+    }
     sending.stop();
     co_await sending.join();
     if (poll->answer && !*poll->answer && poll->answer->error().code == Code::cancelled) poll->answer.reset();

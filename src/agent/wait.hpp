@@ -3,7 +3,7 @@
 
 namespace consign::agent {
 
-inline constexpr net::SteadyTime kNoDeadline = net::SteadyTime::max() - std::chrono::hours(24);
+inline constexpr net::SteadyTime kNoDeadline = net::SteadyTime::max(); // takes no timer
 
 /// Waits until the mailbox moves past `seen` or the deadline comes. The agent has no peer whose hanging up could end
 /// a wait, so there is nothing to watch.

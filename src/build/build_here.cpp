@@ -10,13 +10,12 @@ constexpr const char* kUsername = "token";
 
 net::Async<Result<std::string>> give(std::string token) { co_return token; }
 
-/// The connection to one IMS for the time of a build; its client lives and dies on the I/O thread.
+/// The connection to one IMS for the time of a build.
 class Ims {
   public:
     Ims(net::Url url, const BuildHere& request)
-        : http_(std::make_unique<net::Client>(io_.executor(), net::ClientOptions{.ca_file = request.ca_file})),
-          api_(*http_, std::move(url), [token = request.token] { return give(token.reveal()); }) {}
-    ~Ims() { (void)io_.run(destroy(&http_)); }
+        : http_(io_.executor(), {.ca_file = request.ca_file}),
+          api_(http_, std::move(url), [token = request.token] { return give(token.reveal()); }) {}
 
     template <class Answer> Result<Answer> get(std::string path, std::stop_token stop) {
         return io_.run(api_.get<Answer>(std::move(path)), std::move(stop));
@@ -25,15 +24,11 @@ class Ims {
         return io_.run(api_.call<protocol::BuildView>(net::Verb::post, "/v1/builds/record", std::move(request)));
     }
     net::IoThread& io() { return io_; }
-    net::Client& http() { return *http_; }
+    net::Client& http() { return http_; }
 
   private:
-    static net::Async<Result<void>> destroy(std::unique_ptr<net::Client>* client) {
-        client->reset();
-        co_return Result<void>();
-    }
     net::IoThread io_;
-    std::unique_ptr<net::Client> http_;
+    net::Client http_;
     protocol::ApiClient api_;
 };
 

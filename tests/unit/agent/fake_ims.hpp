@@ -5,6 +5,7 @@
 #include "consign/base/random.hpp"
 #include "consign/net/server.hpp"
 #include "consign/protocol/agent_api.hpp"
+#include <algorithm>
 #include <condition_variable>
 #include <set>
 
@@ -20,6 +21,7 @@ class FakeIms {
         std::vector<protocol::CompleteRequest> completions;
         bool lease_lost = false; ///< every write answers 409 lease_lost
         bool cancel = false, lost = false;
+        bool held = false; ///< leased, and not completed yet
     };
     /// What the next request whose path ends with `path` gets instead of its answer; `after`: once its work was done.
     struct Fault {
@@ -114,7 +116,10 @@ class FakeIms {
     static net::Async<net::Response> poll(FakeIms* self, net::Request& request, std::string body) {
         const auto asked = json::decode_text<protocol::PollRequest>(body, json::Unknown::refuse);
         if (!asked) co_return problem(Code::invalid_argument, asked.error().message);
-        self->with([&] { self->polls.push_back(*asked); });
+        self->with([&] {
+            self->polls.push_back(*asked);
+            self->requeue_unlisted(*asked);
+        });
         self->changed_.notify_all();
         const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(asked->wait_s);
         for (;;) {
@@ -126,12 +131,25 @@ class FakeIms {
         }
     }
 
+    /// What was leased and is not listed never arrived: the poll that carried it was given up.
+    void requeue_unlisted(const protocol::PollRequest& asked) {
+        for (auto& [id, job] : jobs) {
+            const bool listed = std::ranges::contains(asked.running, id, &protocol::RunningJob::job);
+            if (!job.held || listed || job.starts > 0) continue;
+            job.held = false;
+            queue.push_back(id);
+        }
+    }
+
     net::Response look(const net::Request& request, const protocol::PollRequest& asked) {
         if (!authorised(request)) return problem(Code::unauthenticated, "no such token");
         if (superseded) return problem(Code::session_superseded, "a newer session took over");
         protocol::PollResponse answer{.leases = {}, .cancel = {}, .lost = {}, .next = cadence};
         for (int slots = asked.slots; slots > 0 && !queue.empty(); --slots) {
-            answer.leases.push_back(jobs.at(queue.front()).lease);
+            auto& job = jobs.at(queue.front());
+            ++job.lease.epoch;
+            job.held = true;
+            answer.leases.push_back(job.lease);
             queue.erase(queue.begin());
         }
         for (const auto& running : asked.running) {
@@ -173,6 +191,7 @@ class FakeIms {
             const auto complete = json::decode_text<protocol::CompleteRequest>(body);
             if (!complete) return problem(Code::invalid_argument, complete.error().message);
             job.completions.push_back(*complete);
+            job.held = false;
         } else if (what == "pull-token") {
             return net::Response::json(201, json::to_text(protocol::PullToken{.registry = url(),
                                                                               .repository = "shop/web",
