@@ -6,7 +6,7 @@
 namespace consign::artifact {
 namespace {
 
-constexpr std::size_t kPartLimit = 255;   // NAME_MAX
+constexpr std::size_t kPartLimit = 255; // NAME_MAX
 constexpr std::size_t kPrintLimit = 200;
 
 /// The length of the well-formed UTF-8 sequence (Unicode 15, table 3-7) at the front of `text`, or 0.
@@ -17,7 +17,8 @@ std::size_t utf8_length(std::string_view text) {
     if (first < 0x80) return text.empty() ? 0 : 1;
     if (first >= 0xc2 && first <= 0xdf) return tail(1) ? 2 : 0;
     if (first >= 0xe0 && first <= 0xef) {
-        if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f)) return 0; // overlong, surrogates
+        if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f))
+            return 0; // overlong, surrogates
         return tail(1) && tail(2) ? 3 : 0;
     }
     if (first >= 0xf0 && first <= 0xf4) {

@@ -16,7 +16,8 @@ constexpr int kWindowLogLimit = 23;
 std::uint32_t first_word(std::span<const std::byte> bytes) {
     std::array<unsigned char, 4> word{};
     std::memcpy(word.data(), bytes.data(), std::min(bytes.size(), word.size()));
-    return static_cast<std::uint32_t>(word[0] | word[1] << 8 | word[2] << 16) | static_cast<std::uint32_t>(word[3]) << 24;
+    return static_cast<std::uint32_t>(word[0] | word[1] << 8 | word[2] << 16) |
+           static_cast<std::uint32_t>(word[3]) << 24;
 }
 
 bool is_zstd(std::span<const std::byte> bytes) {
@@ -42,7 +43,8 @@ Result<LayerReader> LayerReader::open(const std::filesystem::path& file, std::ui
     CONSIGN_CHECK(reader.refill());
     if (is_zstd(reader.left_)) {
         reader.context_.reset(ZSTD_createDCtx());
-        if (!reader.context_ || ZSTD_isError(ZSTD_DCtx_setParameter(reader.context_.get(), ZSTD_d_windowLogMax, kWindowLogLimit)))
+        if (!reader.context_ ||
+            ZSTD_isError(ZSTD_DCtx_setParameter(reader.context_.get(), ZSTD_d_windowLogMax, kWindowLogLimit)))
             return fail(Code::internal, "zstd: no decoder");
     }
     return reader;
@@ -77,7 +79,8 @@ Result<std::size_t> LayerReader::take(std::span<std::byte> into) {
         ZSTD_inBuffer in{left_.data(), left_.size(), 0};
         ZSTD_outBuffer out{into.data(), into.size(), 0};
         const auto more = ZSTD_decompressStream(context_.get(), &out, &in);
-        if (ZSTD_isError(more)) return damaged(std::format("is not a sound zstd stream: {}", ZSTD_getErrorName(more)));
+        if (ZSTD_isError(more))
+            return damaged(std::format("is not a sound zstd stream: {}", ZSTD_getErrorName(more)));
         left_ = left_.subspan(in.pos);
         inside_frame_ = more != 0;
         if (out.pos > 0) return out.pos;
@@ -91,7 +94,8 @@ Result<std::size_t> LayerReader::read(std::span<std::byte> into) {
         CONSIGN_TRY(count, take(into.subspan(have)));
         if (count == 0) break;
         if (count > budget_)
-            return fail(Code::too_large, std::format("'{}' unpacks to more bytes than are allowed", file_.native()));
+            return fail(Code::too_large,
+                        std::format("'{}' unpacks to more bytes than are allowed", file_.native()));
         budget_ -= count;
         have += count;
     }

@@ -1,6 +1,6 @@
 #pragma once
-// A layer file as the bytes of its tar: zstd (any number of frames, skippable ones included) or plain, told apart
-// by their first bytes.
+// A layer file as the bytes of its tar: zstd (any number of frames, skippable ones included) or plain, told
+// apart by their first bytes.
 #include "consign/base/file.hpp"
 #include <memory>
 #include <span>
@@ -13,8 +13,8 @@ class LayerReader {
   public:
     static Result<LayerReader> open(const std::filesystem::path& file, std::uint64_t max_tar_bytes);
 
-    /// Fills as much of `into` as there is; less only at the end. corrupt: not zstd, cut short, or a checksum is
-    /// wrong. too_large: more than max_tar_bytes came out, however small the file is.
+    /// Fills as much of `into` as there is; less only at the end. corrupt: not zstd, cut short, or a checksum
+    /// is wrong. too_large: more than max_tar_bytes came out, however small the file is.
     Result<std::size_t> read(std::span<std::byte> into);
 
   private:

@@ -7,8 +7,8 @@
 namespace consign::artifact {
 namespace {
 
-// The compressor is fed pieces of exactly this size, so that its output depends on the tar alone and not on how
-// the tar came in.
+// The compressor is fed pieces of exactly this size, so that its output depends on the tar alone and not on
+// how the tar came in.
 constexpr std::size_t kPiece = 256u << 10;
 // RFC 8878 section 3.1.1.1.2: every decoder should take 8 MiB. The levels from 20 on would use more.
 constexpr int kWindowLog = 23;
@@ -34,7 +34,8 @@ Result<LayerWriter> LayerWriter::create(const std::filesystem::path& file, int z
     if (!writer.context_) return fail(Code::internal, "zstd: out of memory");
     CONSIGN_CHECK(set(writer.context_.get(), ZSTD_c_compressionLevel, zstd_level));
     CONSIGN_CHECK(set(writer.context_.get(), ZSTD_c_checksumFlag, 1));
-    if (zstd_level >= kFirstWideLevel) CONSIGN_CHECK(set(writer.context_.get(), ZSTD_c_windowLog, kWindowLog));
+    if (zstd_level >= kFirstWideLevel)
+        CONSIGN_CHECK(set(writer.context_.get(), ZSTD_c_windowLog, kWindowLog));
     CONSIGN_TRY(fd, open_file(file, O_WRONLY | O_CREAT | O_TRUNC));
     writer.fd_ = std::move(fd);
     writer.pending_.reserve(kPiece);
@@ -58,7 +59,8 @@ Result<void> LayerWriter::compress(bool last) {
     ZSTD_inBuffer in{pending_.data(), pending_.size(), 0};
     for (bool done = false; !done;) {
         ZSTD_outBuffer out{out_.data(), out_.size(), 0};
-        const auto left = ZSTD_compressStream2(context_.get(), &out, &in, last ? ZSTD_e_end : ZSTD_e_continue);
+        const auto left =
+            ZSTD_compressStream2(context_.get(), &out, &in, last ? ZSTD_e_end : ZSTD_e_continue);
         if (ZSTD_isError(left)) return fail(Code::internal, std::format("zstd: {}", ZSTD_getErrorName(left)));
         const auto made = ByteView(out_).first(out.pos);
         layer_hash_.update(made);

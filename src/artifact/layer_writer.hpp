@@ -1,6 +1,6 @@
 #pragma once
-// The tar's bytes in, the compressed layer in a file out. How a layer is cut into zstd frames is known here and
-// nowhere else: the packer above it sees one stream.
+// The tar's bytes in, the compressed layer in a file out. How a layer is cut into zstd frames is known here
+// and nowhere else: the packer above it sees one stream.
 #include "consign/artifact/pack.hpp"
 #include "consign/base/file.hpp"
 #include <memory>

@@ -11,7 +11,8 @@ namespace {
 constexpr std::size_t kReadPiece = 256u << 10;
 
 /// Exactly `size` bytes: the header has already promised them.
-Result<void> copy_content(const TarEntry& entry, int fd, std::span<std::byte> buffer, const std::stop_token& stop, LayerWriter& layer) {
+Result<void> copy_content(const TarEntry& entry, int fd, std::span<std::byte> buffer,
+                          const std::stop_token& stop, LayerWriter& layer) {
     std::uint64_t left = entry.size;
     while (left > 0) {
         if (stop.stop_requested()) return fail(Code::cancelled, "packing was cancelled");
@@ -27,16 +28,18 @@ Result<void> copy_content(const TarEntry& entry, int fd, std::span<std::byte> bu
     return layer.write(std::string(padding_after(entry.size), '\0'));
 }
 
-Result<PackedLayer> pack(const std::filesystem::path& directory, const std::filesystem::path& output, const PackOptions& options) {
+Result<PackedLayer> pack(const std::filesystem::path& directory, const std::filesystem::path& output,
+                         const PackOptions& options) {
     CONSIGN_TRY(layer, LayerWriter::create(output, options.zstd_level));
     std::size_t entries = 0;
     Bytes buffer(kReadPiece);
-    CONSIGN_CHECK(walk_tree(directory, layer.fd(), options.stop, [&](const TarEntry& entry, int fd) -> Result<void> {
-        ++entries;
-        CONSIGN_CHECK(layer.write(encode_header(entry, options.mtime_s)));
-        if (entry.kind != EntryKind::file) return {};
-        return copy_content(entry, fd, buffer, options.stop, layer);
-    }));
+    CONSIGN_CHECK(
+        walk_tree(directory, layer.fd(), options.stop, [&](const TarEntry& entry, int fd) -> Result<void> {
+            ++entries;
+            CONSIGN_CHECK(layer.write(encode_header(entry, options.mtime_s)));
+            if (entry.kind != EntryKind::file) return {};
+            return copy_content(entry, fd, buffer, options.stop, layer);
+        }));
     CONSIGN_CHECK(layer.write(std::string(2 * kTarBlock, '\0')));
     auto packed = layer.finish();
     if (packed) packed->entries = entries;
@@ -45,9 +48,11 @@ Result<PackedLayer> pack(const std::filesystem::path& directory, const std::file
 
 } // namespace
 
-Result<PackedLayer> pack_directory(const std::filesystem::path& directory, const std::filesystem::path& output, PackOptions options) {
+Result<PackedLayer> pack_directory(const std::filesystem::path& directory,
+                                   const std::filesystem::path& output, PackOptions options) {
     if (options.mtime_s < 0 || options.mtime_s > kMtimeLimit)
-        return fail(Code::invalid_argument, std::format("the time {} does not fit a tar header", options.mtime_s),
+        return fail(Code::invalid_argument,
+                    std::format("the time {} does not fit a tar header", options.mtime_s),
                     std::format("SOURCE_DATE_EPOCH is a number of seconds from 0 to {}", kMtimeLimit));
     std::error_code error;
     if (!std::filesystem::is_directory(directory, error))

@@ -33,12 +33,14 @@ class Walk {
     }
 
     Result<void> directory(Fd fd, const std::string& path, std::size_t depth) {
-        if (depth > kDepthLimit) return refuse(path, std::format("lies deeper than {} directories", kDepthLimit));
+        if (depth > kDepthLimit)
+            return refuse(path, std::format("lies deeper than {} directories", kDepthLimit));
         CONSIGN_TRY(children, list(fd.get(), path));
         for (const auto& child : children) {
             if (stop_.stop_requested()) return fail(Code::cancelled, "packing was cancelled");
             const auto name = path.empty() ? child.name : path + "/" + child.name;
-            if (const auto fault = fault_of_name(name); !fault.empty()) return refuse(name, "the name " + fault, "rename it");
+            if (const auto fault = fault_of_name(name); !fault.empty())
+                return refuse(name, "the name " + fault, "rename it");
             CONSIGN_CHECK(entry(fd.get(), child, name, depth));
         }
         return {};
@@ -91,7 +93,8 @@ class Walk {
             return directory(std::move(fd), name, depth + 1);
         }
         const auto* kind = S_ISSOCK(mode) ? "a socket" : S_ISFIFO(mode) ? "a named pipe" : "a device";
-        return refuse(name, std::format("is {}; an artifact holds only files, directories and symlinks", kind),
+        return refuse(name,
+                      std::format("is {}; an artifact holds only files, directories and symlinks", kind),
                       "take it out of the directory");
     }
 
@@ -102,10 +105,14 @@ class Walk {
         struct stat before{}, after{};
         if (fstat(fd.get(), &before) != 0) return unreadable(name, errno);
         if (before.st_dev == not_this_.st_dev && before.st_ino == not_this_.st_ino)
-            return refuse(name, "the archive would hold itself", "write it outside of the directory that is packed");
+            return refuse(name, "the archive would hold itself",
+                          "write it outside of the directory that is packed");
         const auto size = static_cast<std::uint64_t>(before.st_size);
         if (!S_ISREG(before.st_mode)) return changed(name);
-        CONSIGN_CHECK(on_entry_({.kind = EntryKind::file, .name = name, .size = size, .executable = (before.st_mode & S_IXUSR) != 0},
+        CONSIGN_CHECK(on_entry_({.kind = EntryKind::file,
+                                 .name = name,
+                                 .size = size,
+                                 .executable = (before.st_mode & S_IXUSR) != 0},
                                 fd.get()));
         if (fstat(fd.get(), &after) != 0) return unreadable(name, errno);
         if (after.st_size != before.st_size || after.st_mtim.tv_sec != before.st_mtim.tv_sec ||
@@ -115,7 +122,8 @@ class Walk {
     }
 
     std::unexpected<Error> changed(std::string_view name) const {
-        return fail(Code::conflict, shown(name) + " changed while it was read", "pack again when nothing writes there");
+        return fail(Code::conflict, shown(name) + " changed while it was read",
+                    "pack again when nothing writes there");
     }
 
     Result<void> symlink(int parent, const Child& child, const std::string& name) {
@@ -124,8 +132,9 @@ class Walk {
         if (length < 0) return unreadable(name, errno);
         target.resize(static_cast<std::size_t>(length));
         if (const auto fault = fault_of_link(name, target); !fault.empty())
-            return refuse(name, std::format("its link target '{}' {}", printable(target), fault),
-                          "link to a path inside the directory, relative to the link, with '..' only at its beginning");
+            return refuse(
+                name, std::format("its link target '{}' {}", printable(target), fault),
+                "link to a path inside the directory, relative to the link, with '..' only at its beginning");
         return on_entry_({.kind = EntryKind::symlink, .name = name, .link_target = target}, -1);
     }
 
@@ -137,7 +146,8 @@ class Walk {
 
 } // namespace
 
-Result<void> walk_tree(const std::filesystem::path& directory, int not_this, std::stop_token stop, const OnEntry& on_entry) {
+Result<void> walk_tree(const std::filesystem::path& directory, int not_this, std::stop_token stop,
+                       const OnEntry& on_entry) {
     CONSIGN_TRY(root, open_file(directory, O_RDONLY | O_DIRECTORY));
     return Walk(directory, not_this, std::move(stop), on_entry).directory(std::move(root), "", 0);
 }

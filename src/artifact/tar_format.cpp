@@ -15,8 +15,9 @@ constexpr std::size_t kNameField = 100, kPrefixField = 155;
 struct Field {
     std::size_t at, length;
 };
-constexpr Field kName{0, 100}, kMode{100, 8}, kUid{108, 8}, kGid{116, 8}, kSize{124, 12}, kMtime{136, 12}, kChecksum{148, 8},
-    kType{156, 1}, kLink{157, 100}, kMagic{257, 8}, kDevMajor{329, 8}, kDevMinor{337, 8}, kPrefix{345, 155};
+constexpr Field kName{0, 100}, kMode{100, 8}, kUid{108, 8}, kGid{116, 8}, kSize{124, 12}, kMtime{136, 12},
+    kChecksum{148, 8}, kType{156, 1}, kLink{157, 100}, kMagic{257, 8}, kDevMajor{329, 8}, kDevMinor{337, 8},
+    kPrefix{345, 155};
 
 std::string_view view(const TarBlock& block, Field field) { return {block.data() + field.at, field.length}; }
 
@@ -50,16 +51,19 @@ std::string ascii_prefix(std::string_view text, std::size_t limit) {
 struct Split {
     std::string_view prefix, name;
 };
-/// The ustar name fields; nullopt if the name does not fit them. The leftmost possible cut, so that there is one answer.
+/// The ustar name fields; nullopt if the name does not fit them. The leftmost possible cut, so that there is
+/// one answer.
 std::optional<Split> split_name(std::string_view name) {
     if (!is_ascii(name)) return std::nullopt;
     if (name.size() <= kNameField) return Split{{}, name};
     const auto cut = name.find('/', name.size() - kNameField - 1);
-    if (cut == std::string_view::npos || cut == 0 || cut > kPrefixField || cut + 1 == name.size()) return std::nullopt;
+    if (cut == std::string_view::npos || cut == 0 || cut > kPrefixField || cut + 1 == name.size())
+        return std::nullopt;
     return Split{name.substr(0, cut), name.substr(cut + 1)};
 }
 
-std::string block_of(const Split& name, char type, unsigned mode, std::uint64_t size, std::string_view link, std::int64_t mtime_s) {
+std::string block_of(const Split& name, char type, unsigned mode, std::uint64_t size, std::string_view link,
+                     std::int64_t mtime_s) {
     TarBlock block{};
     put(block, kName, name.name);
     put_octal(block, kMode, mode);
@@ -100,7 +104,8 @@ Result<std::uint64_t> parse_octal(std::string_view field, std::string_view what)
 Result<std::uint64_t> parse_size(std::string_view field) {
     if ((static_cast<unsigned char>(field[0]) & 0x80) == 0) return parse_octal(field, "size");
     std::uint64_t value = 0;
-    const bool fits = field[0] == '\x80' && std::ranges::all_of(field.substr(1, 3), [](char c) { return c == 0; }) &&
+    const bool fits = field[0] == '\x80' &&
+                      std::ranges::all_of(field.substr(1, 3), [](char c) { return c == 0; }) &&
                       (static_cast<unsigned char>(field[4]) & 0x80) == 0;
     if (!fits) return fail(Code::corrupt, "the size field is out of range");
     for (const char c : field.substr(4)) value = value << 8 | static_cast<unsigned char>(c);
@@ -131,7 +136,11 @@ std::string encode_header(const TarEntry& entry, std::int64_t mtime_s) {
     }
     const auto plain = ascii_prefix(name, kNameField);
     const unsigned mode = link ? 0777 : directory || entry.executable ? 0755 : 0644;
-    out += block_of(fields.value_or(Split{{}, plain}), link ? '2' : directory ? '5' : '0', mode, size_fits ? entry.size : 0,
+    out += block_of(fields.value_or(Split{{}, plain}),
+                    link        ? '2'
+                    : directory ? '5'
+                                : '0',
+                    mode, size_fits ? entry.size : 0,
                     link_fits ? entry.link_target : ascii_prefix(entry.link_target, kNameField), mtime_s);
     return out;
 }
@@ -144,12 +153,14 @@ Result<TarHeader> decode_header(const TarBlock& block) {
     CONSIGN_TRY(sum, parse_octal(view(block, kChecksum), "checksum"));
     if (sum != checksum(block)) return fail(Code::corrupt, "a header has a wrong checksum");
     const auto magic = view(block, kMagic);
-    const bool posix = magic.starts_with(std::string_view("ustar\0", 6)), gnu = magic == std::string_view("ustar  \0", 8);
+    const bool posix = magic.starts_with(std::string_view("ustar\0", 6)),
+               gnu = magic == std::string_view("ustar  \0", 8);
     if (!posix && !gnu) return fail(Code::corrupt, "a header is not of the ustar format");
     TarHeader header;
     header.name = text_of(view(block, kName));
     // GNU's old format keeps times where POSIX has the prefix.
-    if (const auto prefix = text_of(view(block, kPrefix)); posix && !prefix.empty()) header.name = prefix + "/" + header.name;
+    if (const auto prefix = text_of(view(block, kPrefix)); posix && !prefix.empty())
+        header.name = prefix + "/" + header.name;
     header.link_target = text_of(view(block, kLink));
     header.type = block[kType.at];
     CONSIGN_TRY(mode, parse_octal(view(block, kMode), "mode"));
@@ -161,29 +172,34 @@ Result<TarHeader> decode_header(const TarBlock& block) {
 
 Result<PaxHeader> decode_pax(std::string_view records) {
     const auto malformed = [] { return fail(Code::corrupt, "a pax header is malformed"); };
-    constexpr std::string_view kIgnored[] = {"mtime", "atime", "ctime", "uid", "gid", "uname", "gname", "comment"};
+    constexpr std::string_view kIgnored[] = {"mtime", "atime", "ctime", "uid",
+                                             "gid",   "uname", "gname", "comment"};
     PaxHeader out;
     while (!records.empty()) {
         std::size_t length = 0;
         const auto [end, error] = std::from_chars(records.data(), records.data() + records.size(), length);
         const auto digits = static_cast<std::size_t>(end - records.data());
-        if (error != std::errc{} || length > records.size() || length < digits + 4 || records[digits] != ' ' ||
-            records[length - 1] != '\n')
+        if (error != std::errc{} || length > records.size() || length < digits + 4 ||
+            records[digits] != ' ' || records[length - 1] != '\n')
             return malformed();
         const auto record = records.substr(digits + 1, length - digits - 2);
         const auto equals = record.find('=');
         if (equals == std::string_view::npos) return malformed();
         const auto key = record.substr(0, equals), value = record.substr(equals + 1);
         if (value.contains('\0')) return malformed();
-        if (key == "path") out.path = value;
-        else if (key == "linkpath") out.link_target = value;
+        if (key == "path")
+            out.path = value;
+        else if (key == "linkpath")
+            out.link_target = value;
         else if (key == "size") {
             std::uint64_t size = 0;
             const auto [last, bad] = std::from_chars(value.data(), value.data() + value.size(), size);
-            if (bad != std::errc{} || last != value.data() + value.size() || size > INT64_MAX) return malformed();
+            if (bad != std::errc{} || last != value.data() + value.size() || size > INT64_MAX)
+                return malformed();
             out.size = size;
         } else if (!std::ranges::contains(kIgnored, key)) {
-            return fail(Code::unsupported, std::format("a pax header has the key '{}', which is not supported", printable(key)));
+            return fail(Code::unsupported,
+                        std::format("a pax header has the key '{}', which is not supported", printable(key)));
         }
         records.remove_prefix(length);
     }

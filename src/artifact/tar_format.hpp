@@ -40,8 +40,8 @@ struct TarHeader {
 Result<TarHeader> decode_header(const TarBlock& block);
 bool is_zero(const TarBlock& block);
 
-/// What a pax extended header changes in the entry after it. corrupt when malformed; unsupported for a key that
-/// would change what the content means (sparse files, extended attributes).
+/// What a pax extended header changes in the entry after it. corrupt when malformed; unsupported for a key
+/// that would change what the content means (sparse files, extended attributes).
 struct PaxHeader {
     std::optional<std::string> path, link_target;
     std::optional<std::uint64_t> size;

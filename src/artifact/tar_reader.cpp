@@ -9,19 +9,29 @@ namespace {
 constexpr std::uint64_t kExtensionLimit = 64u << 10; // a pax header or long name: two paths and a little
 
 std::unexpected<Error> refuse(std::string_view name, std::string_view why) {
-    return fail(Code::corrupt, std::format("the entry '{}' {}", printable(name), why), "do not use this archive");
+    return fail(Code::corrupt, std::format("the entry '{}' {}", printable(name), why),
+                "do not use this archive");
 }
-std::unexpected<Error> cut_short() { return fail(Code::corrupt, "the archive is cut short", "fetch it again"); }
+std::unexpected<Error> cut_short() {
+    return fail(Code::corrupt, "the archive is cut short", "fetch it again");
+}
 
 std::string_view kind_of(char type) {
     switch (type) {
-    case '1': return "is a hard link";
-    case '3': return "is a character device";
-    case '4': return "is a block device";
-    case '6': return "is a named pipe";
-    case 'g': return "is a global pax header, which is not supported";
-    case 'S': return "is a sparse file, which is not supported";
-    default: return "is of an unknown type";
+    case '1':
+        return "is a hard link";
+    case '3':
+        return "is a character device";
+    case '4':
+        return "is a block device";
+    case '6':
+        return "is a named pipe";
+    case 'g':
+        return "is a global pax header, which is not supported";
+    case 'S':
+        return "is a sparse file, which is not supported";
+    default:
+        return "is of an unknown type";
     }
 }
 
@@ -36,7 +46,8 @@ Result<bool> TarReader::read_block(TarBlock& block) {
 }
 
 Result<std::string> TarReader::read_text(const TarHeader& header) {
-    if (header.size > kExtensionLimit) return refuse(header.name, std::format("is an extended header of {} bytes", header.size));
+    if (header.size > kExtensionLimit)
+        return refuse(header.name, std::format("is an extended header of {} bytes", header.size));
     std::string text(header.size + padding_after(header.size), '\0');
     CONSIGN_TRY(count, input_.read(std::as_writable_bytes(std::span(text))));
     if (count < text.size()) return cut_short();
@@ -68,7 +79,8 @@ Result<void> TarReader::expect_end() {
     for (bool first = true;; first = false) {
         CONSIGN_TRY(more, read_block(block));
         if (!more) return first ? Result<void>(cut_short()) : Result<void>{};
-        if (!is_zero(block)) return fail(Code::corrupt, "the archive goes on after its end", "do not use this archive");
+        if (!is_zero(block))
+            return fail(Code::corrupt, "the archive goes on after its end", "do not use this archive");
     }
 }
 
@@ -76,10 +88,17 @@ Result<TarEntry> TarReader::checked(TarHeader header) const {
     TarEntry entry;
     switch (header.type) {
     case '0':
-    case '\0': entry.kind = EntryKind::file; break;
-    case '2': entry.kind = EntryKind::symlink; break;
-    case '5': entry.kind = EntryKind::directory; break;
-    default: return refuse(header.name, kind_of(header.type));
+    case '\0':
+        entry.kind = EntryKind::file;
+        break;
+    case '2':
+        entry.kind = EntryKind::symlink;
+        break;
+    case '5':
+        entry.kind = EntryKind::directory;
+        break;
+    default:
+        return refuse(header.name, kind_of(header.type));
     }
     std::string_view name = header.name;
     if (name.starts_with("./")) name.remove_prefix(2);
@@ -89,14 +108,17 @@ Result<TarEntry> TarReader::checked(TarHeader header) const {
     }
     // "." is how other tars write the root itself; the caller knows it by its empty name.
     if (entry.kind == EntryKind::directory && name == ".") return entry;
-    if (const auto fault = fault_of_name(name); !fault.empty()) return refuse(header.name, "has a name that " + fault);
+    if (const auto fault = fault_of_name(name); !fault.empty())
+        return refuse(header.name, "has a name that " + fault);
     entry.name = name;
     if (entry.kind == EntryKind::symlink) {
         if (const auto fault = fault_of_link(entry.name, header.link_target); !fault.empty())
-            return refuse(name, std::format("is a link whose target '{}' {}", printable(header.link_target), fault));
+            return refuse(
+                name, std::format("is a link whose target '{}' {}", printable(header.link_target), fault));
         entry.link_target = std::move(header.link_target);
     }
-    if (entry.kind != EntryKind::file && header.size != 0) return refuse(name, "has content but is not a file");
+    if (entry.kind != EntryKind::file && header.size != 0)
+        return refuse(name, "has content but is not a file");
     entry.size = header.size;
     entry.executable = (header.mode & 0100) != 0;
     return entry;

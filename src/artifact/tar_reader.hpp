@@ -9,8 +9,9 @@ class TarReader {
   public:
     explicit TarReader(LayerReader input) : input_(std::move(input)) {}
 
-    /// The next entry, its name and link target checked (entry_name.hpp); nullopt after the last one, when nothing
-    /// but zeros followed. What was left of the entry before is skipped. corrupt, unsupported, too_large.
+    /// The next entry, its name and link target checked (entry_name.hpp); nullopt after the last one, when
+    /// nothing but zeros followed. What was left of the entry before is skipped. corrupt, unsupported,
+    /// too_large.
     Result<std::optional<TarEntry>> next();
     /// The next piece of the current file's content, empty at its end. Valid until the next call.
     Result<ByteView> content();
@@ -24,8 +25,8 @@ class TarReader {
 
     LayerReader input_;
     Bytes buffer_ = Bytes(256u << 10);
-    std::uint64_t left_ = 0;    ///< content bytes of the current entry not yet read
-    std::size_t padding_ = 0;   ///< zeros after them
+    std::uint64_t left_ = 0;  ///< content bytes of the current entry not yet read
+    std::size_t padding_ = 0; ///< zeros after them
 };
 
 } // namespace consign::artifact

@@ -8,7 +8,8 @@
 namespace consign::model {
 namespace {
 
-std::string suggest(std::string_view word, const std::vector<std::string>& candidates, std::string otherwise) {
+std::string suggest(std::string_view word, const std::vector<std::string>& candidates,
+                    std::string otherwise) {
     if (const auto near = nearest(word, candidates)) return std::format("did you mean '{}'?", *near);
     return otherwise;
 }
@@ -19,7 +20,8 @@ std::string joined(const std::vector<std::string>& words, std::string_view separ
     return out;
 }
 
-void check_dependencies(const AppConfig& config, const Component& component, const std::string& path, Report& report) {
+void check_dependencies(const AppConfig& config, const Component& component, const std::string& path,
+                        Report& report) {
     std::vector<std::string> others;
     for (const auto& other : config.components)
         if (other.name != component.name) others.push_back(other.name);
@@ -27,10 +29,13 @@ void check_dependencies(const AppConfig& config, const Component& component, con
     for (std::size_t i = 0; i < component.depends_on.size(); ++i) {
         const auto& name = component.depends_on[i];
         const auto at = std::format("{}.depends_on[{}]", path, i);
-        if (!seen.insert(name).second) report.fault(at, std::format("'{}' is listed twice", name), "remove one of the two");
+        if (!seen.insert(name).second)
+            report.fault(at, std::format("'{}' is listed twice", name), "remove one of the two");
         else if (!config.component(name))
-            report.fault(at, std::format("no component is named '{}'", name),
-                         suggest(name, others, others.empty() ? "there is no other component" : "components: " + joined(others)));
+            report.fault(
+                at, std::format("no component is named '{}'", name),
+                suggest(name, others,
+                        others.empty() ? "there is no other component" : "components: " + joined(others)));
     }
 }
 
@@ -51,7 +56,8 @@ std::string scope_hint(const AppConfig& config, const Component& component, cons
            "artifact.digest, artifact.reference, directory of components.* it depends on";
 }
 
-void check_templates(const AppConfig& config, const Component& component, const std::string& path, Report& report) {
+void check_templates(const AppConfig& config, const Component& component, const std::string& path,
+                     Report& report) {
     const auto scope = template_scope(config, component);
     for (const auto& [below, text] : template_texts(component.run)) {
         const auto at = path + "." + below;

@@ -1,6 +1,6 @@
 #pragma once
-// What no single value of a consign.toml can get wrong by itself: names against each other, the dependency graph,
-// and what templates refer to.
+// What no single value of a consign.toml can get wrong by itself: names against each other, the dependency
+// graph, and what templates refer to.
 #include "model/toml_reader.hpp"
 
 namespace consign::model {

@@ -28,8 +28,10 @@ class CycleSearch {
         for (const auto& name : components_[at].depends_on) {
             const auto found = index_.find(name);
             if (found == index_.end()) continue;
-            if (seen_[found->second] == Seen::no) visit(found->second);
-            else if (seen_[found->second] == Seen::on_stack) note(found->second);
+            if (seen_[found->second] == Seen::no)
+                visit(found->second);
+            else if (seen_[found->second] == Seen::on_stack)
+                note(found->second);
         }
         stack_.pop_back();
         seen_[at] = Seen::done;
@@ -64,7 +66,8 @@ std::vector<Component> in_dependency_order(std::vector<Component> components) {
     while (!components.empty()) {
         // The first that waits for nobody; after a checked config there always is one.
         auto ready = std::ranges::find_if(components, [&](const Component& component) {
-            return std::ranges::none_of(component.depends_on, [&](const auto& name) { return waiting.contains(name); });
+            return std::ranges::none_of(component.depends_on,
+                                        [&](const auto& name) { return waiting.contains(name); });
         });
         if (ready == components.end()) ready = components.begin();
         waiting.erase(ready->name);
@@ -105,10 +108,12 @@ std::vector<std::string> template_scope(const AppConfig& config, const Component
 std::vector<std::pair<std::string, std::string>> template_texts(const BundleRun& run) {
     std::vector<std::pair<std::string, std::string>> out;
     const auto add_argv = [&](const std::string& path, const Argv& argv) {
-        for (std::size_t i = 0; i < argv.size(); ++i) out.emplace_back(std::format("{}[{}]", path, i), argv[i]);
+        for (std::size_t i = 0; i < argv.size(); ++i)
+            out.emplace_back(std::format("{}[{}]", path, i), argv[i]);
     };
     const auto add_commands = [&](const std::string& path, const std::vector<Argv>& commands) {
-        for (std::size_t i = 0; i < commands.size(); ++i) add_argv(std::format("{}[{}]", path, i), commands[i]);
+        for (std::size_t i = 0; i < commands.size(); ++i)
+            add_argv(std::format("{}[{}]", path, i), commands[i]);
     };
     add_commands("run.provision", run.provision);
     add_commands("run.update", run.update);

@@ -19,22 +19,32 @@ std::string did_you_mean(std::string_view name, const AppConfig& config) {
 
 std::string wanted(InputType type) {
     switch (type) {
-    case InputType::string: return "a string";
-    case InputType::number: return "a number";
-    case InputType::boolean: return "true or false";
-    case InputType::list: return "a list";
-    case InputType::map: return "a map";
+    case InputType::string:
+        return "a string";
+    case InputType::number:
+        return "a number";
+    case InputType::boolean:
+        return "true or false";
+    case InputType::list:
+        return "a list";
+    case InputType::map:
+        return "a map";
     }
     return "a value";
 }
 
 std::string example(InputType type) {
     switch (type) {
-    case InputType::string: return "text";
-    case InputType::number: return "8080";
-    case InputType::boolean: return "true";
-    case InputType::list: return R"('["a","b"]')";
-    case InputType::map: return R"('{"key":"value"}')";
+    case InputType::string:
+        return "text";
+    case InputType::number:
+        return "8080";
+    case InputType::boolean:
+        return "true";
+    case InputType::list:
+        return R"('["a","b"]')";
+    case InputType::map:
+        return R"('{"key":"value"}')";
     }
     return "value";
 }
@@ -44,7 +54,8 @@ json::Value without_trailing_zeros(json::Value value) {
     constexpr double kExact = 9007199254740992.0; // 2^53: up to here a double is the integer it looks like
     if (value.is_number_float()) {
         const double number = value.get<double>();
-        if (std::abs(number) <= kExact && number == std::trunc(number)) return static_cast<std::int64_t>(number);
+        if (std::abs(number) <= kExact && number == std::trunc(number))
+            return static_cast<std::int64_t>(number);
     } else if (value.is_structured()) {
         for (auto& item : value) item = without_trailing_zeros(std::move(item));
     }
@@ -55,11 +66,16 @@ json::Value without_trailing_zeros(json::Value value) {
 
 bool fits(InputType type, const json::Value& value) {
     switch (type) {
-    case InputType::string: return value.is_string();
-    case InputType::number: return value.is_number() && std::isfinite(value.get<double>());
-    case InputType::boolean: return value.is_boolean();
-    case InputType::list: return value.is_array();
-    case InputType::map: return value.is_object();
+    case InputType::string:
+        return value.is_string();
+    case InputType::number:
+        return value.is_number() && std::isfinite(value.get<double>());
+    case InputType::boolean:
+        return value.is_boolean();
+    case InputType::list:
+        return value.is_array();
+    case InputType::map:
+        return value.is_object();
     }
     return false;
 }
@@ -87,8 +103,11 @@ Result<std::map<std::string, json::Value>> resolve_inputs(const AppConfig& confi
     }
     for (const auto& [name, input] : config.inputs) {
         if (given.contains(name)) continue;
-        if (input.default_value) resolved[name] = *input.default_value;
-        else faults.push_back(std::format("input '{}' is missing: it has no default ({})", name, wanted(input.type)));
+        if (input.default_value)
+            resolved[name] = *input.default_value;
+        else
+            faults.push_back(
+                std::format("input '{}' is missing: it has no default ({})", name, wanted(input.type)));
     }
     if (faults.empty()) return resolved;
     std::string message;
@@ -96,7 +115,8 @@ Result<std::map<std::string, json::Value>> resolve_inputs(const AppConfig& confi
     return fail(Code::invalid_argument, std::move(message), "give inputs as --input NAME=VALUE");
 }
 
-Result<std::pair<std::string, json::Value>> parse_input_assignment(const AppConfig& config, std::string_view text) {
+Result<std::pair<std::string, json::Value>> parse_input_assignment(const AppConfig& config,
+                                                                   std::string_view text) {
     const auto equals = text.find('=');
     if (equals == std::string_view::npos || equals == 0)
         return fail(Code::invalid_argument, "an input must be given as NAME=VALUE", "for example port=8080");
@@ -104,8 +124,9 @@ Result<std::pair<std::string, json::Value>> parse_input_assignment(const AppConf
     const std::string_view raw = text.substr(equals + 1);
     const auto declared = config.inputs.find(name);
     if (declared == config.inputs.end())
-        return fail(Code::invalid_argument, std::format("'{}' is not an input of app '{}'{}", name.substr(0, 64),
-                                                        config.app, did_you_mean(name, config)));
+        return fail(Code::invalid_argument,
+                    std::format("'{}' is not an input of app '{}'{}", name.substr(0, 64), config.app,
+                                did_you_mean(name, config)));
     const InputType type = declared->second.type;
     if (type == InputType::string) return std::pair(name, json::Value(std::string(raw)));
     auto value = json::parse(raw);

@@ -17,14 +17,16 @@ std::string_view trim(std::string_view text) {
 
 bool is_path(std::string_view text) {
     const auto allowed = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+               c == '-' || c == '.';
     };
     return !text.empty() && std::ranges::all_of(text, allowed) && text.front() != '.' && text.back() != '.' &&
            !text.contains("..");
 }
 
 /// Hands literal pieces and paths to the two functions, in order.
-template <class OnText, class OnPath> Result<void> scan(std::string_view text, OnText on_text, OnPath on_path) {
+template <class OnText, class OnPath>
+Result<void> scan(std::string_view text, OnText on_text, OnPath on_path) {
     int line = 1;
     while (!text.empty()) {
         const auto open = text.find(kOpen);
@@ -40,14 +42,16 @@ template <class OnText, class OnPath> Result<void> scan(std::string_view text, O
         }
         const auto close = text.find(kClose, kOpen.size());
         if (close == std::string_view::npos)
-            return fail(Code::invalid_argument, std::format("line {}: '{{{{' is never closed with '}}}}'", line),
+            return fail(Code::invalid_argument,
+                        std::format("line {}: '{{{{' is never closed with '}}}}'", line),
                         std::string(kEscapeHint));
         const auto inside = text.substr(kOpen.size(), close - kOpen.size());
         const auto path = trim(inside);
         if (!is_path(path))
             return fail(Code::invalid_argument,
                         std::format("line {}: '{}' is not a template path", line, path.substr(0, kShown)),
-                        "a path is words joined by dots, such as {{ inputs.port }}; " + std::string(kEscapeHint));
+                        "a path is words joined by dots, such as {{ inputs.port }}; " +
+                            std::string(kEscapeHint));
         CONSIGN_CHECK(on_path(path, line));
         line += static_cast<int>(std::ranges::count(inside, '\n'));
         text.remove_prefix(close + kClose.size());
@@ -65,8 +69,8 @@ Result<std::string> interpolate(std::string_view text, const Lookup& lookup) {
         [&](std::string_view path, int line) -> Result<void> {
             const auto value = lookup(path);
             if (!value)
-                return fail(Code::invalid_argument,
-                            std::format("line {}: nothing is known by the path '{}'", line, path.substr(0, kShown)));
+                return fail(Code::invalid_argument, std::format("line {}: nothing is known by the path '{}'",
+                                                                line, path.substr(0, kShown)));
             out += *value;
             return {};
         }));

@@ -5,8 +5,8 @@
 namespace consign::model {
 namespace {
 
-constexpr std::size_t kNameLimit = 63;       // a DNS label
-constexpr std::size_t kSuggestLimit = 100;   // longer words are not typos, and the distance is quadratic
+constexpr std::size_t kNameLimit = 63;     // a DNS label
+constexpr std::size_t kSuggestLimit = 100; // longer words are not typos, and the distance is quadratic
 
 /// Edits (insert, delete, replace, swap of neighbours) that turn one word into the other.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
@@ -17,7 +17,8 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
         for (std::size_t j = 1; j <= b.size(); ++j) {
             const std::size_t replaced = last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
             row[j] = std::min({last[j] + 1, row[j - 1] + 1, replaced});
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = std::min(row[j], before[j - 2] + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                row[j] = std::min(row[j], before[j - 2] + 1);
         }
         std::swap(before, last);
         std::swap(last, row);
@@ -29,8 +30,8 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 bool is_name(std::string_view text) {
     const auto inner = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
-    return !text.empty() && text.size() <= kNameLimit && std::ranges::all_of(text, inner) && text.front() != '-' &&
-           text.back() != '-';
+    return !text.empty() && text.size() <= kNameLimit && std::ranges::all_of(text, inner) &&
+           text.front() != '-' && text.back() != '-';
 }
 
 std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates) {

@@ -2,7 +2,19 @@
 #include <algorithm>
 #include <format>
 
-#define TOML_EXCEPTIONS 0
+namespace consign::model {
+struct ParserConfused {};
+} // namespace consign::model
+
+// The library asserts what its own parser gets wrong on some malformed texts ("[[[1]]]" in 3.3), and in
+// release builds it even lets the compiler assume it. Here an assertion that fails is one more syntax error:
+// it throws through the parser as the parser's own errors do, and stops in parse_toml().
+#undef NDEBUG
+#define TOML_ASSERT(expr)                                                                                    \
+    do {                                                                                                     \
+        if (!(expr)) throw consign::model::ParserConfused();                                                 \
+    } while (false)
+#define TOML_EXCEPTIONS 1
 #define TOML_ENABLE_FORMATTERS 0
 #define TOML_MAX_NESTED_VALUES 32
 #include <toml++/toml.h>
@@ -67,7 +79,8 @@ int line_of_overlong_key(std::string_view text) {
                 }
             }
             i += end.size() - 1;
-        } else if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '-' && c != ' ' && c != '\t') {
+        } else if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '-' && c != ' ' &&
+                   c != '\t') {
             dots = 0;
         }
     }
@@ -93,28 +106,39 @@ std::string rewrite_hint(const TomlNode& node, TomlNode::Kind wanted) {
 
 std::expected<TomlNode, Fault> parse_toml(std::string_view text, std::string_view file) {
     const auto refuse = [&](Place place, std::string message, std::string hint) {
-        return std::unexpected(Fault{std::string(file), place.line, place.column, "", std::move(message), std::move(hint)});
+        return std::unexpected(
+            Fault{std::string(file), place.line, place.column, "", std::move(message), std::move(hint)});
     };
     if (text.size() > kTextLimit)
         return refuse({}, std::format("the file has {} bytes, more than {}", text.size(), kTextLimit), "");
     if (const int line = line_of_overlong_key(text))
         return refuse({line, 1}, std::format("a key has more than {} parts", kDotsLimit + 1), "");
-    const auto result = toml::parse(text, file);
-    if (!result)
-        return refuse(place_of(result.error().source()), std::string(result.error().description()),
-                      "this is not TOML; see https://toml.io");
-    return convert(result.table());
+    constexpr const char* kHint = "this is not TOML; see https://toml.io";
+    try {
+        return convert(toml::parse(text, file));
+    } catch (const toml::parse_error& error) {
+        return refuse(place_of(error.source()), std::string(error.description()), kHint);
+    } catch (const ParserConfused&) {
+        return refuse({}, "the text cannot be parsed; look for stray brackets", kHint);
+    }
 }
 
 std::string describe(TomlNode::Kind kind) {
     switch (kind) {
-    case TomlNode::Kind::string: return "a string";
-    case TomlNode::Kind::integer: return "an integer";
-    case TomlNode::Kind::number: return "a number";
-    case TomlNode::Kind::boolean: return "true or false";
-    case TomlNode::Kind::time: return "a date or time";
-    case TomlNode::Kind::array: return "an array";
-    case TomlNode::Kind::table: return "a table";
+    case TomlNode::Kind::string:
+        return "a string";
+    case TomlNode::Kind::integer:
+        return "an integer";
+    case TomlNode::Kind::number:
+        return "a number";
+    case TomlNode::Kind::boolean:
+        return "true or false";
+    case TomlNode::Kind::time:
+        return "a date or time";
+    case TomlNode::Kind::array:
+        return "an array";
+    case TomlNode::Kind::table:
+        return "a table";
     }
     return "a value";
 }
@@ -135,7 +159,8 @@ void Report::fault_at(Place place, const std::string& path, std::string message,
 }
 
 std::vector<Fault> Report::take() {
-    std::ranges::stable_sort(faults_, {}, [](const Fault& fault) { return std::pair(fault.line, fault.column); });
+    std::ranges::stable_sort(faults_, {},
+                             [](const Fault& fault) { return std::pair(fault.line, fault.column); });
     return std::move(faults_);
 }
 
@@ -161,8 +186,18 @@ std::vector<std::string> read_texts(const TomlNode& node, const std::string& pat
     std::vector<std::string> out;
     if (!expect(node, TomlNode::Kind::array, path, report)) return out;
     for (std::size_t i = 0; i < node.items.size(); ++i)
-        if (auto text = read_text(node.items[i], std::format("{}[{}]", path, i), report)) out.push_back(std::move(*text));
+        if (auto text = read_text(node.items[i], std::format("{}[{}]", path, i), report))
+            out.push_back(std::move(*text));
     return out;
+}
+
+void refuse_name(const std::string& text, const std::vector<std::string>& names, const std::string& path,
+                 Report& report) {
+    std::string all;
+    for (const auto& name : names) all += (all.empty() ? "" : ", ") + name;
+    const auto near = nearest(text, names);
+    report.fault(path, std::format("'{}' is not a type", text),
+                 near ? std::format("did you mean '{}'?", *near) : "write one of: " + all);
 }
 
 TableReader::TableReader(const TomlNode& table, std::string path, Report& report)

@@ -1,5 +1,5 @@
-#include "consign/artifact/component.hpp"
 #include "artifact/blob_io.hpp"
+#include "consign/artifact/component.hpp"
 #include "trees.hpp"
 
 using namespace consign;
@@ -22,7 +22,9 @@ class MemoryRepository final : public oci::Repository {
         if (!tag.empty()) manifests[tag] = manifest;
         co_return Result<void>{};
     }
-    net::Async<Result<bool>> has_blob(oci::Descriptor blob) override { co_return blobs.contains(blob.digest.str()); }
+    net::Async<Result<bool>> has_blob(oci::Descriptor blob) override {
+        co_return blobs.contains(blob.digest.str());
+    }
     net::Async<Result<std::unique_ptr<net::Source>>> fetch_blob(oci::Descriptor blob) override {
         const auto found = blobs.find(blob.digest.str());
         if (found == blobs.end()) co_return fail(Code::not_found, "no blob " + blob.digest.str());
@@ -111,8 +113,10 @@ TEST_CASE("what is not a component artifact of ours is told so") {
     const oci::Descriptor config{.media_type = "application/vnd.consign.component.config.v1+json",
                                  .digest = Digest::sha256_of(config_text),
                                  .size = config_text.size()};
-    const oci::Descriptor layer{.media_type = std::string(oci::media::kLayerTarZstd), .digest = Digest::sha256_of("x"), .size = 1};
-    const auto refused = [&](std::string_view type, oci::Descriptor config_blob, std::vector<oci::Descriptor> layers, std::string_view want) {
+    const oci::Descriptor layer{
+        .media_type = std::string(oci::media::kLayerTarZstd), .digest = Digest::sha256_of("x"), .size = 1};
+    const auto refused = [&](std::string_view type, oci::Descriptor config_blob,
+                             std::vector<oci::Descriptor> layers, std::string_view want) {
         const auto manifest = oci::make_manifest(type, std::move(config_blob), std::move(layers));
         world.repository.manifests[manifest.descriptor.digest.str()] = manifest;
         const auto read = world.io.run(read_component(world.repository, manifest.descriptor.digest));
@@ -122,13 +126,18 @@ TEST_CASE("what is not a component artifact of ours is told so") {
     };
     refused("application/vnd.other.v1", config, {layer}, "its artifactType is application/vnd.other.v1");
     refused("application/vnd.consign.../x.v1", config, {layer}, "artifactType");
-    refused(artifact_type("bundle"), {.media_type = std::string(oci::media::kEmptyJson), .digest = config.digest, .size = 2}, {layer}, "config is of another type");
-    refused(artifact_type("bundle"), {.media_type = config.media_type, .digest = config.digest, .size = 5u << 20}, {layer}, "config is too large");
+    refused(artifact_type("bundle"),
+            {.media_type = std::string(oci::media::kEmptyJson), .digest = config.digest, .size = 2}, {layer},
+            "config is of another type");
+    refused(artifact_type("bundle"),
+            {.media_type = config.media_type, .digest = config.digest, .size = 5u << 20}, {layer},
+            "config is too large");
     refused(artifact_type("bundle"), config, {}, "one tar+zstd layer");
     refused(artifact_type("bundle"), config, {layer, layer}, "one tar+zstd layer");
     world.repository.blobs[config.digest.str()] = R"({"service":["./evil!"]})";
     refused(artifact_type("bundle"), config, {layer}, "not what its digest says");
-    CHECK(world.io.run(read_component(world.repository, Digest::sha256_of("none"))).error().code == Code::not_found);
+    CHECK(world.io.run(read_component(world.repository, Digest::sha256_of("none"))).error().code ==
+          Code::not_found);
 }
 
 TEST_CASE("a download that is not what it should be leaves no file") {
@@ -136,7 +145,9 @@ TEST_CASE("a download that is not what it should be leaves no file") {
     const std::string text = "the right bytes";
     const oci::Descriptor blob{.media_type = "x", .digest = Digest::sha256_of(text), .size = text.size()};
     const auto file = world.directory.path() / "file";
-    const auto download = [&] { return world.io.run(download_blob(world.repository, blob, file, world.io.blocking())); };
+    const auto download = [&] {
+        return world.io.run(download_blob(world.repository, blob, file, world.io.blocking()));
+    };
     CHECK(download().error().code == Code::not_found);
     for (const auto* wrong : {"the wrong bytes", "short", "far too many bytes, more than there should be"}) {
         CAPTURE(wrong);
@@ -148,6 +159,9 @@ TEST_CASE("a download that is not what it should be leaves no file") {
     world.repository.blobs[blob.digest.str()] = text;
     CHECK(download());
     CHECK(read_file(file).value() == text);
-    CHECK(world.io.run(download_blob(world.repository, blob, world.directory.path() / "no/such/place", world.io.blocking())).error().code ==
-          Code::not_found);
+    CHECK(world.io
+              .run(download_blob(world.repository, blob, world.directory.path() / "no/such/place",
+                                 world.io.blocking()))
+              .error()
+              .code == Code::not_found);
 }

@@ -1,5 +1,5 @@
-#include "consign/artifact/pack.hpp"
 #include "artifact/tar_reader.hpp"
+#include "consign/artifact/pack.hpp"
 #include "consign/base/subprocess.hpp"
 #include "trees.hpp"
 #include <sys/socket.h>
@@ -32,7 +32,8 @@ void build_tree(const fs::path& root, bool other_way) {
     for (const auto& step : steps) step();
     if (other_way)
         for (const auto& item : fs::recursive_directory_iterator(root))
-            if (!item.is_symlink()) fs::last_write_time(item.path(), fs::file_time_type::clock::now() - std::chrono::hours(1000));
+            if (!item.is_symlink())
+                fs::last_write_time(item.path(), fs::file_time_type::clock::now() - std::chrono::hours(1000));
 }
 
 PackedLayer packed(const fs::path& root, const fs::path& out, PackOptions options = {}) {
@@ -54,7 +55,9 @@ std::vector<std::string> names_in(const fs::path& layer) {
     }
 }
 
-bool have(const char* program) { return std::system((std::string("command -v ") + program + " >/dev/null 2>&1").c_str()) == 0; }
+bool have(const char* program) {
+    return std::system((std::string("command -v ") + program + " >/dev/null 2>&1").c_str()) == 0;
+}
 
 } // namespace
 
@@ -77,8 +80,10 @@ TEST_CASE("the digest depends on the tree and on nothing else") {
     CHECK(one.tar_size == 18432);
 
     put_file(box.path() / "one/a.txt", "", 0744);
-    CHECK(packed(box.path() / "one", box.path() / "three.zst").tar_digest != one.tar_digest); // the executable bit counts
-    CHECK(packed(box.path() / "two/on/another/path", box.path() / "four.zst", {.mtime_s = 1'700'000'000}).tar_digest != one.tar_digest);
+    CHECK(packed(box.path() / "one", box.path() / "three.zst").tar_digest !=
+          one.tar_digest); // the executable bit counts
+    CHECK(packed(box.path() / "two/on/another/path", box.path() / "four.zst", {.mtime_s = 1'700'000'000})
+              .tar_digest != one.tar_digest);
 }
 
 TEST_CASE("entries are sorted by the bytes of their names in the archive") {
@@ -89,7 +94,8 @@ TEST_CASE("entries are sorted by the bytes of their names in the archive") {
     const auto layer = packed(box.path() / "tree", box.path() / "layer");
     auto names = names_in(layer.file);
     CHECK(names.size() == layer.entries);
-    CHECK(std::vector<std::string>(names.begin(), names.begin() + 6) == std::vector<std::string>{"a-b", "a.txt", "a", "a/.git", "a/.git/config", "a/b"});
+    CHECK(std::vector<std::string>(names.begin(), names.begin() + 6) ==
+          std::vector<std::string>{"a-b", "a.txt", "a", "a/.git", "a/.git/config", "a/b"});
     CHECK_FALSE(std::ranges::contains(names, ".git"));
 }
 
@@ -130,7 +136,8 @@ TEST_CASE("the system's tar reads what we write") {
     environment["TZ"] = "UTC";
     const auto tar = [&](std::vector<std::string> argv) {
         listing.clear();
-        const auto status = run({.argv = std::move(argv), .environment = environment}, [&](std::string_view text) { listing += text; });
+        const auto status = run({.argv = std::move(argv), .environment = environment},
+                                [&](std::string_view text) { listing += text; });
         REQUIRE(status);
         CAPTURE(listing);
         CHECK(status->ok());
@@ -237,9 +244,7 @@ TEST_CASE("an unreadable file or directory is named") {
     ::chmod(box.path().c_str(), 0755);
     for (const auto& directory : {tree, tree / "sub"}) ::chmod(directory.c_str(), 0755);
     SECTION("a file") {}
-    SECTION("a directory") {
-        ::chmod((tree / "sub").c_str(), 0);
-    }
+    SECTION("a directory") { ::chmod((tree / "sub").c_str(), 0); }
     // Root reads everything: become somebody else for the moment.
     constexpr uid_t kNobody = 65534;
     const bool root = ::geteuid() == 0;

@@ -15,10 +15,13 @@ TarBlock block_at(const std::string& text, std::size_t index) {
 } // namespace
 
 TEST_CASE("a plain entry is one ustar header") {
-    const auto text = encode_header({.kind = EntryKind::file, .name = "bin/run", .size = 10, .executable = true}, 1'700'000'000);
+    const auto text = encode_header(
+        {.kind = EntryKind::file, .name = "bin/run", .size = 10, .executable = true}, 1'700'000'000);
     REQUIRE(text.size() == kTarBlock);
     CHECK(text.substr(100, 8) == std::string("0000755\0", 8));
-    CHECK(text.substr(108, 16) == std::string("0000000\0" "0000000\0", 16));
+    CHECK(text.substr(108, 16) == std::string("0000000\0"
+                                              "0000000\0",
+                                              16));
     CHECK(text.substr(124, 12) == std::string("00000000012\0", 12));
     CHECK(text.substr(136, 12) == std::string("14524770400\0", 12));
     CHECK(text.substr(257, 8) == std::string("ustar\00000", 8));
@@ -63,7 +66,8 @@ TEST_CASE("pax headers come only where ustar cannot say it") {
 
 TEST_CASE("a directory's slash is never the place to split") {
     const std::string name(100, 'a');
-    const auto text = encode_header({.kind = EntryKind::directory, .name = name}, 0); // 101 bytes with its slash
+    const auto text =
+        encode_header({.kind = EntryKind::directory, .name = name}, 0); // 101 bytes with its slash
     CHECK(text.size() == 3 * kTarBlock);
 }
 
@@ -76,7 +80,8 @@ TEST_CASE("sizes from 8 GiB and long link targets go to pax") {
     CHECK(text.substr(kTarBlock, 19) == "19 size=8589934592\n");
     text = encode_header({.kind = EntryKind::symlink, .name = "l", .link_target = std::string(101, 'x')}, 0);
     REQUIRE(text.size() == 3 * kTarBlock);
-    CHECK(decode_pax(std::string_view(text).substr(kTarBlock, 101 + 14))->link_target == std::string(101, 'x'));
+    CHECK(decode_pax(std::string_view(text).substr(kTarBlock, 101 + 14))->link_target ==
+          std::string(101, 'x'));
 }
 
 TEST_CASE("pax records whose length changes its own digits") {
@@ -92,9 +97,10 @@ TEST_CASE("pax records whose length changes its own digits") {
 }
 
 TEST_CASE("malformed pax headers are refused") {
-    const auto text = GENERATE(as<std::string>{}, "x", "5 a=", "0 a=b\n", "99 path=a\n", "6 path\n", "-1 a=b\n", "7 path=\n", "9 path=aa",
-                               "10 size=x\n", "11 size=-1\n", "29 size=99999999999999999999\n", "18 GNU.sparse.x=1\n",
-                               "30 SCHILY.xattr.user.x=abcdef\n", std::string("11 path=a\0\n", 11), "18446744073709551615 a=b\n");
+    const auto text = GENERATE(
+        as<std::string>{}, "x", "5 a=", "0 a=b\n", "99 path=a\n", "6 path\n", "-1 a=b\n", "7 path=\n",
+        "9 path=aa", "10 size=x\n", "11 size=-1\n", "29 size=99999999999999999999\n", "18 GNU.sparse.x=1\n",
+        "30 SCHILY.xattr.user.x=abcdef\n", std::string("11 path=a\0\n", 11), "18446744073709551615 a=b\n");
     CAPTURE(text);
     CHECK_FALSE(decode_pax(text));
 }

@@ -41,9 +41,12 @@ inline std::map<std::string, std::string> contents(const fs::path& root) {
         struct stat info{};
         REQUIRE(::lstat(item.path().c_str(), &info) == 0);
         const auto mode = static_cast<unsigned>(info.st_mode & 07777);
-        if (S_ISLNK(info.st_mode)) out[name] = "link " + fs::read_symlink(item.path()).native();
-        else if (S_ISDIR(info.st_mode)) out[name] = std::format("dir {:o}", mode);
-        else out[name] = std::format("file {:o} {}", mode, read_file(item.path()).value());
+        if (S_ISLNK(info.st_mode))
+            out[name] = "link " + fs::read_symlink(item.path()).native();
+        else if (S_ISDIR(info.st_mode))
+            out[name] = std::format("dir {:o}", mode);
+        else
+            out[name] = std::format("file {:o} {}", mode, read_file(item.path()).value());
     }
     return out;
 }
@@ -61,7 +64,9 @@ struct Raw {
 
 inline std::string raw_entry(const Raw& raw) {
     std::string block(512, '\0');
-    const auto at = [&](std::size_t offset, std::string_view text) { block.replace(offset, text.size(), text); };
+    const auto at = [&](std::size_t offset, std::string_view text) {
+        block.replace(offset, text.size(), text);
+    };
     at(0, raw.name.substr(0, 100));
     at(100, std::format("{:07o}", raw.mode));
     at(108, "0000000");

@@ -31,7 +31,8 @@ class Box {
         put_file(directory_.path() / "layer", bytes);
         const auto result = unpack_layer(directory_.path() / "layer", target(), limits);
         std::vector<std::string> names;
-        for (const auto& item : fs::directory_iterator(directory_.path())) names.push_back(item.path().filename());
+        for (const auto& item : fs::directory_iterator(directory_.path()))
+            names.push_back(item.path().filename());
         std::ranges::sort(names);
         CHECK(names == std::vector<std::string>{"layer", "target", "victim"});
         CHECK(read_file(directory_.path() / "victim").value() == "untouched");
@@ -74,7 +75,8 @@ TEST_CASE("an honest archive unpacks, plain or compressed, in one frame or sever
     SECTION("plain, padded as other tars do") { CHECK(box.unpack(tar + std::string(9 * 512, '\0'))); }
     SECTION("zstd") { CHECK(box.unpack(compressed(tar))); }
     SECTION("two frames and skippable ones around them") {
-        CHECK(box.unpack(skippable + compressed(tar.substr(0, 700)) + skippable + compressed(tar.substr(700)) + skippable));
+        CHECK(box.unpack(skippable + compressed(tar.substr(0, 700)) + skippable +
+                         compressed(tar.substr(700)) + skippable));
     }
     ::umask(before);
     CHECK(contents(box.target()) == want);
@@ -85,11 +87,12 @@ TEST_CASE("long names of GNU and pax, and sizes in base 256") {
     Box box;
     std::string base256 = "\x80" + std::string(11, '\0');
     base256[11] = 4;
-    CHECK(box.unpack(raw_tar({{.name = "L", .type = 'L', .content = long_name + '\0', .magic = std::string("ustar  \0", 8)},
-                              {.name = "short", .content = "gnu!", .magic = std::string("ustar  \0", 8), .size_field = base256},
-                              pax("linkpath", long_name),
-                              pax("path", "link"),
-                              {.name = "x", .type = '2', .link = "y"}})));
+    CHECK(box.unpack(raw_tar(
+        {{.name = "L", .type = 'L', .content = long_name + '\0', .magic = std::string("ustar  \0", 8)},
+         {.name = "short", .content = "gnu!", .magic = std::string("ustar  \0", 8), .size_field = base256},
+         pax("linkpath", long_name),
+         pax("path", "link"),
+         {.name = "x", .type = '2', .link = "y"}})));
     CHECK(read_file(box.target() / long_name).value() == "gnu!");
     CHECK(fs::read_symlink(box.target() / "link") == long_name);
 }
@@ -107,19 +110,40 @@ TEST_CASE("hostile entries are refused by name") {
         {"absolute", {{.name = "/tmp/consign-evil", .content = "x"}}, "is absolute"},
         {"absolute behind a dot", {{.name = ".//etc", .content = "x"}}, "is absolute"},
         {"pax path", {pax("path", "../victim"), {.name = "fine", .content = "x"}}, "holds '..'"},
-        {"GNU long name", {{.name = "L", .type = 'L', .content = "../victim"}, {.name = "fine"}}, "holds '..'"},
-        {"a link out", {{.name = "l", .type = '2', .link = ".."}}, "'l' is a link whose target '..' leaves the tree"},
+        {"GNU long name",
+         {{.name = "L", .type = 'L', .content = "../victim"}, {.name = "fine"}},
+         "holds '..'"},
+        {"a link out",
+         {{.name = "l", .type = '2', .link = ".."}},
+         "'l' is a link whose target '..' leaves the tree"},
         {"an absolute link", {{.name = "l", .type = '2', .link = "/etc"}}, "is absolute"},
-        {"pax linkpath", {pax("linkpath", "/etc"), {.name = "l", .type = '2', .link = "fine"}}, "is absolute"},
-        {"a link up through a link", {{.name = "d/l", .type = '2', .link = "."}, {.name = "m", .type = '2', .link = "d/l/l/../../.."}}, "has '..' after a name"},
-        {"a file below a link", {{.name = "d/", .type = '5'}, {.name = "l", .type = '2', .link = "d"}, {.name = "l/f", .content = "x"}},
+        {"pax linkpath",
+         {pax("linkpath", "/etc"), {.name = "l", .type = '2', .link = "fine"}},
+         "is absolute"},
+        {"a link up through a link",
+         {{.name = "d/l", .type = '2', .link = "."}, {.name = "m", .type = '2', .link = "d/l/l/../../.."}},
+         "has '..' after a name"},
+        {"a file below a link",
+         {{.name = "d/", .type = '5'},
+          {.name = "l", .type = '2', .link = "d"},
+          {.name = "l/f", .content = "x"}},
          "the entry 'l/f' lies below 'l', which is not a directory"},
-        {"a directory below a link", {{.name = "d/", .type = '5'}, {.name = "l", .type = '2', .link = "d"}, {.name = "l/e/", .type = '5'}}, "lies below 'l'"},
+        {"a directory below a link",
+         {{.name = "d/", .type = '5'},
+          {.name = "l", .type = '2', .link = "d"},
+          {.name = "l/e/", .type = '5'}},
+         "lies below 'l'"},
         {"a file below a file", {{.name = "f"}, {.name = "f/g"}}, "lies below 'f'"},
-        {"a file over a link", {{.name = "l", .type = '2', .link = "victim"}, {.name = "l", .content = "x"}}, "'l' is in the archive twice"},
+        {"a file over a link",
+         {{.name = "l", .type = '2', .link = "victim"}, {.name = "l", .content = "x"}},
+         "'l' is in the archive twice"},
         {"a file twice", {{.name = "f"}, {.name = "./f"}}, "'f' is in the archive twice"},
-        {"a directory twice", {{.name = "d/", .type = '5'}, {.name = "d/", .type = '5'}}, "'d' is in the archive twice"},
-        {"a directory over a link", {{.name = "e/", .type = '5'}, {.name = "l", .type = '2', .link = "e"}, {.name = "l/", .type = '5'}}, "twice"},
+        {"a directory twice",
+         {{.name = "d/", .type = '5'}, {.name = "d/", .type = '5'}},
+         "'d' is in the archive twice"},
+        {"a directory over a link",
+         {{.name = "e/", .type = '5'}, {.name = "l", .type = '2', .link = "e"}, {.name = "l/", .type = '5'}},
+         "twice"},
         {"a hard link", {{.name = "h", .type = '1', .link = "../victim"}}, "'h' is a hard link"},
         {"a character device", {{.name = "null", .type = '3'}}, "'null' is a character device"},
         {"a block device", {{.name = "sda", .type = '4'}}, "is a block device"},
@@ -132,14 +156,24 @@ TEST_CASE("hostile entries are refused by name") {
         {"a file that ends in a slash", {{.name = "f/"}}, "has a name that"},
         {"a control character", {{.name = "a\nb"}}, "'a\\x0ab' has a name that holds a control character"},
         {"not UTF-8", {{.name = "a\xff"}}, "'a\\xff' has a name that is not UTF-8"},
-        {"NUL in a pax path", {pax("path", std::string_view("a\0b", 3)), {.name = "x"}}, "a pax header is malformed"},
+        {"NUL in a pax path",
+         {pax("path", std::string_view("a\0b", 3)), {.name = "x"}},
+         "a pax header is malformed"},
         {"a bad checksum", {{.name = "f", .bad_checksum = true}}, "wrong checksum"},
         {"another magic", {{.name = "f", .magic = "        "}}, "not of the ustar format"},
-        {"a size that is no number", {{.name = "f", .size_field = "9999999999z"}}, "size field is not an octal number"},
-        {"a negative size", {{.name = "f", .size_field = std::string(12, '\xff')}}, "size field is out of range"},
-        {"a directory with content", {{.name = "d/", .type = '5', .content = "x"}}, "has content but is not a file"},
+        {"a size that is no number",
+         {{.name = "f", .size_field = "9999999999z"}},
+         "size field is not an octal number"},
+        {"a negative size",
+         {{.name = "f", .size_field = std::string(12, '\xff')}},
+         "size field is out of range"},
+        {"a directory with content",
+         {{.name = "d/", .type = '5', .content = "x"}},
+         "has content but is not a file"},
         {"a pax header and no entry", {pax("path", "a")}, "is cut short"},
-        {"a huge pax header", {{.name = "pax", .type = 'x', .size_field = "00100000000"}}, "is an extended header of"},
+        {"a huge pax header",
+         {{.name = "pax", .type = 'x', .size_field = "00100000000"}},
+         "is an extended header of"},
         {"a huge promised size", {{.name = "f", .size_field = "77777777777"}}, "cut short"},
     }));
     CAPTURE(row.why);
@@ -154,7 +188,8 @@ TEST_CASE("hostile entries are refused by name") {
 }
 
 TEST_CASE("damaged archives are refused") {
-    const auto tar = raw_tar({{.name = "f", .content = std::string(2000, 'x')}, {.name = "g", .content = "y"}});
+    const auto tar =
+        raw_tar({{.name = "f", .content = std::string(2000, 'x')}, {.name = "g", .content = "y"}});
     const auto layer = compressed(tar);
     SECTION("a plain tar cut anywhere") {
         for (std::size_t size = 0; size < tar.size(); size += 256) {
@@ -195,7 +230,8 @@ TEST_CASE("limits hold") {
     REQUIRE(bomb.size() < 20'000);
     CHECK(Box().unpack(bomb, {.max_bytes = 1u << 20}).error().code == Code::too_large);
     // The same without an honest size: what comes out is counted, not what is promised.
-    CHECK(Box().unpack(compressed(std::string(64u << 20, '\0')), {.max_bytes = 1u << 20}).error().code == Code::too_large);
+    CHECK(Box().unpack(compressed(std::string(64u << 20, '\0')), {.max_bytes = 1u << 20}).error().code ==
+          Code::too_large);
     const auto three = raw_tar({{.name = "a"}, {.name = "b"}, {.name = "c"}});
     CHECK(Box().unpack(three, {.max_entries = 3}));
     CHECK(Box().unpack(three, {.max_entries = 2}).error().code == Code::too_large);
@@ -223,7 +259,8 @@ TEST_CASE("the target must be there and empty") {
     CHECK(unpack_layer(box.path() / "none", box.path() / "target").error().code == Code::not_found);
     std::stop_source stop;
     stop.request_stop();
-    CHECK(unpack_layer(box.path() / "layer", box.path() / "target", {}, stop.get_token()).error().code == Code::cancelled);
+    CHECK(unpack_layer(box.path() / "layer", box.path() / "target", {}, stop.get_token()).error().code ==
+          Code::cancelled);
     CHECK(unpack_layer(box.path() / "layer", box.path() / "target"));
 }
 
@@ -236,14 +273,19 @@ TEST_CASE("random trees come back as they were, with the same digest") {
         fs::create_directory(box.path() / "tree");
         for (int i = 0; i < 30; ++i) {
             const auto parent = directories[random() % directories.size()];
-            const auto name = parent + std::format("{}{}", random() % 4 ? "n" : "ñ", i) + std::string(random() % 90, 'x');
+            const auto name =
+                parent + std::format("{}{}", random() % 4 ? "n" : "ñ", i) + std::string(random() % 90, 'x');
             switch (random() % 4) {
             case 0:
                 fs::create_directory(box.path() / "tree" / name);
                 directories.push_back(name + "/");
                 break;
-            case 1: put_link(box.path() / "tree" / name, "somewhere/else"); break;
-            default: put_file(box.path() / "tree" / name, std::string(random() % 5000, 'c'), random() % 2 ? 0755 : 0644);
+            case 1:
+                put_link(box.path() / "tree" / name, "somewhere/else");
+                break;
+            default:
+                put_file(box.path() / "tree" / name, std::string(random() % 5000, 'c'),
+                         random() % 2 ? 0755 : 0644);
             }
         }
         const auto first = pack_directory(box.path() / "tree", box.path() / "first");

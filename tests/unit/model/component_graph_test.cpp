@@ -1,5 +1,5 @@
-#include "model/component_graph.hpp"
 #include "consign/model/template_scope.hpp"
+#include "model/component_graph.hpp"
 #include <catch2/catch.hpp>
 #include <random>
 
@@ -27,14 +27,17 @@ using Names = std::vector<std::string>;
 
 TEST_CASE("components come in dependency order, otherwise as written") {
     CHECK(names(in_dependency_order(graph({{"c", {}}, {"a", {}}, {"b", {}}}))) == Names{"c", "a", "b"});
-    CHECK(names(in_dependency_order(graph({{"web", {"db"}}, {"mail", {}}, {"db", {}}}))) == Names{"mail", "db", "web"});
-    CHECK(names(in_dependency_order(graph({{"d", {"b", "c"}}, {"c", {"a"}}, {"b", {"a"}}, {"a", {}}}))) == Names{"a", "c", "b", "d"});
+    CHECK(names(in_dependency_order(graph({{"web", {"db"}}, {"mail", {}}, {"db", {}}}))) ==
+          Names{"mail", "db", "web"});
+    CHECK(names(in_dependency_order(graph({{"d", {"b", "c"}}, {"c", {"a"}}, {"b", {"a"}}, {"a", {}}}))) ==
+          Names{"a", "c", "b", "d"});
 }
 
 TEST_CASE("cycles are told whole, from the component written first") {
     CHECK(find_cycles(graph({{"a", {"b"}}, {"b", {}}})).empty());
     CHECK(find_cycles(graph({{"a", {"a"}}})) == std::vector<Names>{{"a", "a"}});
-    CHECK(find_cycles(graph({{"x", {"c"}}, {"a", {"b"}}, {"b", {"c"}}, {"c", {"a"}}})) == std::vector<Names>{{"a", "b", "c", "a"}});
+    CHECK(find_cycles(graph({{"x", {"c"}}, {"a", {"b"}}, {"b", {"c"}}, {"c", {"a"}}})) ==
+          std::vector<Names>{{"a", "b", "c", "a"}});
     CHECK(find_cycles(graph({{"a", {"b"}}, {"b", {"a"}}, {"c", {"d"}}, {"d", {"c"}}})).size() == 2);
     CHECK(find_cycles(graph({{"a", {"nobody"}}})).empty());
 }
@@ -69,8 +72,9 @@ TEST_CASE("a template may name the component and what it depends on, however far
     CHECK(dependencies_of(config, "a").empty());
     const auto scope = template_scope(config, *config.component("c"));
     CHECK(std::ranges::is_sorted(scope));
-    for (const auto* path : {"inputs.port", "install.name", "install.id", "install.data", "release.version", "components.c.directory",
-                             "components.a.artifact.digest", "components.b.artifact.reference"}) {
+    for (const auto* path :
+         {"inputs.port", "install.name", "install.id", "install.data", "release.version",
+          "components.c.directory", "components.a.artifact.digest", "components.b.artifact.reference"}) {
         CAPTURE(path);
         CHECK(std::ranges::contains(scope, path));
     }

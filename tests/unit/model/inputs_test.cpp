@@ -29,7 +29,8 @@ TEST_CASE("resolve_inputs fills in defaults") {
 }
 
 TEST_CASE("resolve_inputs lists every fault in one error, and no value") {
-    const auto resolved = resolve_inputs(shop(), {{"prot", 1}, {"debug", "secret-value"}, {"hosts", json::Value::object()}});
+    const auto resolved =
+        resolve_inputs(shop(), {{"prot", 1}, {"debug", "secret-value"}, {"hosts", json::Value::object()}});
     REQUIRE_FALSE(resolved);
     CHECK(resolved.error().code == Code::invalid_argument);
     const auto& message = resolved.error().message;
@@ -62,7 +63,8 @@ TEST_CASE("parse_input_assignment gives the declared type") {
 }
 
 TEST_CASE("parse_input_assignment refuses what does not fit") {
-    const auto* text = GENERATE("port", "=1", "port=", "port=abc", "port=\"1\"", "debug=yes", "hosts={}", "labels=[]", "nope=1", "port=1e999");
+    const auto* text = GENERATE("port", "=1", "port=", "port=abc", "port=\"1\"", "debug=yes", "hosts={}",
+                                "labels=[]", "nope=1", "port=1e999");
     CAPTURE(text);
     const auto got = parse_input_assignment(shop(), text);
     REQUIRE_FALSE(got);

@@ -22,7 +22,8 @@ std::set<JobState> reachable(JobState from) {
     std::set<JobState> seen{from};
     for (bool grew = true; grew;) {
         grew = false;
-        for (const auto& t : kJobTransitions) grew = (seen.contains(t.from) && seen.insert(t.to).second) || grew;
+        for (const auto& t : kJobTransitions)
+            grew = (seen.contains(t.from) && seen.insert(t.to).second) || grew;
     }
     return seen;
 }
@@ -31,7 +32,8 @@ std::set<JobState> reachable(JobState from) {
 TEST_CASE("the table has one answer for every state and event") {
     for (const auto state : states()) {
         for (const auto event : events()) {
-            const auto listed = std::ranges::count_if(kJobTransitions, [&](const Transition& t) { return t.from == state && t.on == event; });
+            const auto listed = std::ranges::count_if(
+                kJobTransitions, [&](const Transition& t) { return t.from == state && t.on == event; });
             CAPTURE(json::name_of(state), static_cast<int>(event));
             CHECK(listed <= 1);
             CHECK(next(state, event).has_value() == (listed == 1));
@@ -40,7 +42,8 @@ TEST_CASE("the table has one answer for every state and event") {
 }
 
 TEST_CASE("terminal states stay terminal") {
-    const std::set<JobState> terminal{JobState::succeeded, JobState::failed, JobState::cancelled, JobState::timed_out, JobState::skipped};
+    const std::set<JobState> terminal{JobState::succeeded, JobState::failed, JobState::cancelled,
+                                      JobState::timed_out, JobState::skipped};
     for (const auto state : states()) {
         CAPTURE(json::name_of(state));
         CHECK(is_terminal(state) == terminal.contains(state));
