@@ -5,7 +5,8 @@
 namespace consign::net {
 
 Backoff::Backoff(std::chrono::milliseconds base, std::chrono::milliseconds cap, Random random)
-    : base_(std::min(base, cap)), cap_(cap), previous_(base_), random_(random ? std::move(random) : random_unit) {}
+    : base_(std::min(base, cap)), cap_(cap), previous_(base_),
+      random_(random ? std::move(random) : random_unit) {}
 
 std::chrono::milliseconds Backoff::next() {
     const auto low = static_cast<double>(base_.count());

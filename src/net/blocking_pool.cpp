@@ -1,8 +1,8 @@
 #include "consign/net/async.hpp"
 #include "net/gate.hpp"
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <exception>

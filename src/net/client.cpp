@@ -2,8 +2,8 @@
 #include "consign/net/server.hpp"
 #include "net/client_connect.hpp"
 #include "net/wire.hpp"
-#include <boost/asio/dispatch.hpp>
 #include <algorithm>
+#include <boost/asio/dispatch.hpp>
 
 namespace consign::net {
 
@@ -65,7 +65,8 @@ struct Client::Impl : std::enable_shared_from_this<Impl> {
     Async<Result<ClientResponse>> exchange(ClientRequest& request);
     Async<Result<MessageHead>> attempt(ClientRequest& request, ClientConnection& connection, bool& answered);
     Async<Result<MessageHead>> read_head(ClientConnection& connection, SteadyTime deadline, bool& answered);
-    ClientResponse respond(const ClientRequest& request, MessageHead head, std::unique_ptr<ClientConnection> connection);
+    ClientResponse respond(const ClientRequest& request, MessageHead head,
+                           std::unique_ptr<ClientConnection> connection);
 
     class ResponseBody;
 };
@@ -80,7 +81,9 @@ class Client::Impl::ResponseBody final : public Source {
     // A response may be let go on any thread, its socket only on its own.
     ~ResponseBody() override {
         if (connection_)
-            asio::dispatch(impl_->executor, [impl = impl_, connection = std::move(connection_)]() mutable { connection.reset(); });
+            asio::dispatch(impl_->executor, [impl = impl_, connection = std::move(connection_)]() mutable {
+                connection.reset();
+            });
     }
 
     Async<Result<std::size_t>> read(std::span<std::byte> into) override {
@@ -114,26 +117,31 @@ Async<Result<std::unique_ptr<ClientConnection>>> Client::Impl::connect(const Url
         CONSIGN_CO_TRY(context, make_client_tls(options.ca_file, !options.insecure_skip_verify));
         tls = std::move(context);
     }
-    co_return co_await connect_to(executor, url, url.tls() ? tls.get() : nullptr, !options.insecure_skip_verify, scratch,
+    co_return co_await connect_to(executor, url, url.tls() ? tls.get() : nullptr,
+                                  !options.insecure_skip_verify, scratch,
                                   Clock::now() + options.connect_deadline);
 }
 
-Async<Result<MessageHead>> Client::Impl::read_head(ClientConnection& connection, SteadyTime deadline, bool& answered) {
+Async<Result<MessageHead>> Client::Impl::read_head(ClientConnection& connection, SteadyTime deadline,
+                                                   bool& answered) {
     for (;;) {
         auto text = co_await connection.incoming.read_head(kHeadLimit, deadline);
         answered = text ? !text->empty() : connection.incoming.has_bytes();
         if (!text) co_return std::unexpected(std::move(text).error());
-        if (text->empty()) co_return fail(Code::unavailable, "the server closed the connection without an answer");
+        if (text->empty())
+            co_return fail(Code::unavailable, "the server closed the connection without an answer");
         auto head = parse_response_head(*text);
-        if (!head) co_return fail(Code::unavailable, "the server's answer is not HTTP: " + head.error().message);
+        if (!head)
+            co_return fail(Code::unavailable, "the server's answer is not HTTP: " + head.error().message);
         if (head->status >= 200) co_return head; // 100 and 103 only announce
     }
 }
 
-Async<Result<MessageHead>> Client::Impl::attempt(ClientRequest& request, ClientConnection& connection, bool& answered) {
+Async<Result<MessageHead>> Client::Impl::attempt(ClientRequest& request, ClientConnection& connection,
+                                                 bool& answered) {
     const BodyPlan plan = request_plan(request);
-    const auto sent = co_await send_message(connection.stream, head_of(request, plan, options.user_agent), request.body, plan,
-                                            options.io_deadline);
+    const auto sent = co_await send_message(connection.stream, head_of(request, plan, options.user_agent),
+                                            request.body, plan, options.io_deadline);
     if (sent) co_return co_await read_head(connection, Clock::now() + request.response_deadline, answered);
     if (sent.error().code == Code::unavailable) {
         auto early = co_await read_head(connection, Clock::now() + kEarlyAnswerWithin, answered);
@@ -159,13 +167,16 @@ Async<Result<ClientResponse>> Client::Impl::exchange(ClientRequest& request) {
         if (head) co_return respond(request, std::move(*head), std::move(connection));
         connection.reset();
         // The server may have closed an idle connection just as we wrote to it.
-        if (reused && !answered && head.error().code == Code::unavailable && can_resend(request.body)) continue;
+        if (reused && !answered && head.error().code == Code::unavailable && can_resend(request.body))
+            continue;
         if (head.error().code == Code::cancelled) co_return std::unexpected(head.error());
-        co_return std::unexpected(with_context(std::move(head).error(), std::string(name_of(request.verb)) + " " + request.url.str()));
+        co_return std::unexpected(with_context(std::move(head).error(),
+                                               std::string(name_of(request.verb)) + " " + request.url.str()));
     }
 }
 
-ClientResponse Client::Impl::respond(const ClientRequest& request, MessageHead head, std::unique_ptr<ClientConnection> connection) {
+ClientResponse Client::Impl::respond(const ClientRequest& request, MessageHead head,
+                                     std::unique_ptr<ClientConnection> connection) {
     using Kind = Incoming::Kind;
     Kind kind = head.chunked ? Kind::chunked : head.content_length ? Kind::length : Kind::until_close;
     if (request.verb == Verb::head || head.status == 204 || head.status == 304) kind = Kind::none;
@@ -198,16 +209,23 @@ Async<Result<ClientResponse>> Client::send(ClientRequest request) {
         if (!response || !is_redirect(response->status) || left <= 0) co_return response;
         const auto location = response->headers.get("Location");
         if (location.empty()) co_return response;
-        const bool becomes_get = response->status == 303 ? request.verb != Verb::head
-                                                         : response->status <= 302 && request.verb == Verb::post;
+        const bool becomes_get = response->status == 303
+                                     ? request.verb != Verb::head
+                                     : response->status <= 302 && request.verb == Verb::post;
         if (!becomes_get && !can_resend(request.body)) co_return response;
         CONSIGN_CO_TRY(next, request.url.resolve(location));
         static_cast<void>(co_await read_all(*response->body, kRedirectBody));
         Headers headers;
         const bool same_origin = next.origin() == request.url.origin();
         for (const auto& [name, value] : request.headers.items()) {
-            const auto is = [&one = name](std::string_view other) { Headers h; h.add(one, ""); return h.has(other); };
-            if (!same_origin && (is("Authorization") || is("Cookie") || is("Proxy-Authorization") || is("Host"))) continue;
+            const auto is = [&one = name](std::string_view other) {
+                Headers h;
+                h.add(one, "");
+                return h.has(other);
+            };
+            if (!same_origin &&
+                (is("Authorization") || is("Cookie") || is("Proxy-Authorization") || is("Host")))
+                continue;
             if (becomes_get && (is("Content-Type") || is("Content-Encoding"))) continue;
             headers.add(name, value);
         }
@@ -224,7 +242,9 @@ Async<Result<std::string>> Client::fetch_text(ClientRequest request, std::size_t
     const std::string where = std::string(name_of(request.verb)) + " " + request.url.str();
     CONSIGN_CO_TRY(response, co_await send(std::move(request)));
     auto text = co_await read_all(*response.body, limit_bytes);
-    if (!response.ok()) co_return std::unexpected(error_from(response.status, response.headers.get("Content-Type"), text.value_or("")));
+    if (!response.ok())
+        co_return std::unexpected(
+            error_from(response.status, response.headers.get("Content-Type"), text.value_or("")));
     if (!text) co_return std::unexpected(with_context(std::move(text).error(), where));
     co_return text;
 }

@@ -19,18 +19,20 @@ struct Lookup final : Expirable, std::enable_shared_from_this<Lookup> {
     Endpoints endpoints;
 
     void start(const std::string& host, std::uint16_t port) {
-        resolver.async_resolve(host, std::to_string(port), Tcp::resolver::numeric_service,
-                               [self = shared_from_this()](boost::system::error_code failed, const auto& results) {
-                                   self->done = true;
-                                   self->error = failed;
-                                   for (const auto& entry : results) self->endpoints.push_back(entry.endpoint());
-                                   self->gate.open();
-                               });
+        resolver.async_resolve(
+            host, std::to_string(port), Tcp::resolver::numeric_service,
+            [self = shared_from_this()](boost::system::error_code failed, const auto& results) {
+                self->done = true;
+                self->error = failed;
+                for (const auto& entry : results) self->endpoints.push_back(entry.endpoint());
+                self->gate.open();
+            });
     }
     void expired() override { gate.open(); }
 };
 
-Async<Result<Endpoints>> resolve(Executor executor, std::string host, std::uint16_t port, SteadyTime deadline) {
+Async<Result<Endpoints>> resolve(Executor executor, std::string host, std::uint16_t port,
+                                 SteadyTime deadline) {
     boost::system::error_code not_literal;
     if (const auto address = asio::ip::make_address(host, not_literal); !not_literal)
         co_return Endpoints{Tcp::endpoint(address, port)};
@@ -42,7 +44,8 @@ Async<Result<Endpoints>> resolve(Executor executor, std::string host, std::uint1
     }
     if (co_await cancelled()) co_return fail(Code::cancelled, "cancelled");
     if (!lookup->done) co_return fail(Code::timed_out, "resolving the name took too long");
-    if (lookup->error) co_return fail(Code::unavailable, "cannot resolve the name: " + lookup->error.message());
+    if (lookup->error)
+        co_return fail(Code::unavailable, "cannot resolve the name: " + lookup->error.message());
     if (lookup->endpoints.empty()) co_return fail(Code::unavailable, "the name has no address");
     co_return lookup->endpoints;
 }
@@ -55,8 +58,9 @@ Error describe(Error error, const Url& url) {
 }
 } // namespace
 
-Async<Result<std::unique_ptr<ClientConnection>>> connect_to(Executor executor, Url url, SSL_CTX* tls, bool verify,
-                                                            std::span<std::byte> scratch, SteadyTime deadline) {
+Async<Result<std::unique_ptr<ClientConnection>>> connect_to(Executor executor, Url url, SSL_CTX* tls,
+                                                            bool verify, std::span<std::byte> scratch,
+                                                            SteadyTime deadline) {
     const auto endpoints = co_await resolve(executor, url.host, url.port, deadline);
     if (!endpoints) co_return std::unexpected(describe(endpoints.error(), url));
     std::unique_ptr<ClientConnection> connection;

@@ -13,7 +13,8 @@ constexpr std::uint64_t kDrainBytes = 256 * 1024;
 constexpr auto kLingerFor = std::chrono::seconds(2);
 
 bool same(std::string_view a, std::string_view b) {
-    return std::ranges::equal(a, b, {}, [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    return std::ranges::equal(a, b, {},
+                              [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
 }
 
 // IMF-fixdate (RFC 9110 section 5.6.7), made once a second per thread.
@@ -27,8 +28,8 @@ const std::string& http_date() {
         static constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
         static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-        text = std::format("{}, {:02} {} {} {:02}:{:02}:{:02} GMT", kDays[utc.tm_wday], utc.tm_mday, kMonths[utc.tm_mon],
-                           utc.tm_year + 1900, utc.tm_hour, utc.tm_min, utc.tm_sec);
+        text = std::format("{}, {:02} {} {} {:02}:{:02}:{:02} GMT", kDays[utc.tm_wday], utc.tm_mday,
+                           kMonths[utc.tm_mon], utc.tm_year + 1900, utc.tm_hour, utc.tm_min, utc.tm_sec);
         made_for = now;
     }
     return text;
@@ -38,7 +39,8 @@ const std::string& http_date() {
 Result<void> split_target(std::string_view target, Request& request) {
     if (!target.starts_with('/')) {
         const auto scheme = target.find("://");
-        if (scheme == std::string_view::npos) return fail(Code::invalid_argument, "the request's target is not a path");
+        if (scheme == std::string_view::npos)
+            return fail(Code::invalid_argument, "the request's target is not a path");
         const auto path = target.find_first_of("/?", scheme + 3);
         target = path == std::string_view::npos ? std::string_view("/") : target.substr(path);
     }
@@ -48,7 +50,9 @@ Result<void> split_target(std::string_view target, Request& request) {
     if (question < target.size()) request.query = Query::parse(target.substr(question + 1));
     return {};
 }
-Response internal_error() { return problem({Code::internal, "internal error", "the server's log has the details"}); }
+Response internal_error() {
+    return problem({Code::internal, "internal error", "the server's log has the details"});
+}
 } // namespace
 
 Connection::Connection(ConnectionHost& host, Socket socket, std::string remote)
@@ -68,7 +72,8 @@ Async<void> Connection::serve(std::shared_ptr<Connection> self) {
         if (!self->incoming_.has_bytes()) {
             if (self->host_.draining) break;
             self->idle_ = true;
-            const auto ready = co_await self->stream_.wait_readable(Clock::now() + self->host_.options.idle_deadline);
+            const auto ready =
+                co_await self->stream_.wait_readable(Clock::now() + self->host_.options.idle_deadline);
             self->idle_ = false;
             if (!ready) break;
         }
@@ -82,8 +87,10 @@ Async<bool> Connection::handshake() {
     auto session = new_session(host_.tls);
     if (session) {
         SSL_set_accept_state(session->get());
-        const auto ready = co_await stream_.handshake(std::move(*session), Clock::now() + host_.options.header_deadline);
-        if (!ready) log::debug("TLS handshake failed", {{"remote", remote_}, {"error", ready.error().message}});
+        const auto ready =
+            co_await stream_.handshake(std::move(*session), Clock::now() + host_.options.header_deadline);
+        if (!ready)
+            log::debug("TLS handshake failed", {{"remote", remote_}, {"error", ready.error().message}});
         co_return ready.has_value();
     }
     log::error("no TLS session for a connection", {{"error", to_string(session.error())}});
@@ -91,7 +98,8 @@ Async<bool> Connection::handshake() {
 }
 
 // Its frame lives while the request is parked: it holds the request and little else. Reading a head and
-// writing an answer have frames of their own, and an idle connection, which waits in serve(), has none of them.
+// writing an answer have frames of their own, and an idle connection, which waits in serve(), has none of
+// them.
 Async<bool> Connection::serve_one() {
     Request request;
     if (!co_await receive(request)) co_return false;
@@ -108,8 +116,10 @@ Async<bool> Connection::serve_one() {
 }
 
 Async<bool> Connection::receive(Request& request) {
-    auto text = co_await incoming_.read_head(host_.options.header_limit_bytes, Clock::now() + host_.options.header_deadline);
-    if (!text && text.error().code == Code::too_large) co_return co_await refuse(std::move(text).error(), 431);
+    auto text = co_await incoming_.read_head(host_.options.header_limit_bytes,
+                                             Clock::now() + host_.options.header_deadline);
+    if (!text && text.error().code == Code::too_large)
+        co_return co_await refuse(std::move(text).error(), 431);
     if (!text && text.error().code == Code::timed_out)
         co_return co_await refuse({Code::timed_out, "the request's head took too long"}, 408);
     if (!text || text->empty()) co_return false;
@@ -119,11 +129,14 @@ Async<bool> Connection::receive(Request& request) {
         co_return co_await refuse(std::move(parsed).error(), status);
     }
     const auto verb = verb_from(parsed->method);
-    if (!verb) co_return co_await refuse({Code::unsupported, "the method " + parsed->method + " is not supported"}, 501);
+    if (!verb)
+        co_return co_await refuse({Code::unsupported, "the method " + parsed->method + " is not supported"},
+                                  501);
     const auto hosts = parsed->headers.all("Host").size();
     if (hosts > 1 || (hosts == 0 && !parsed->http_1_0))
         co_return co_await refuse({Code::invalid_argument, "a request needs exactly one Host header"}, 400);
-    if (auto split = split_target(parsed->target, request); !split) co_return co_await refuse(std::move(split).error(), 400);
+    if (auto split = split_target(parsed->target, request); !split)
+        co_return co_await refuse(std::move(split).error(), 400);
     request.verb = *verb;
     request.headers = std::move(parsed->headers);
     if (!parsed->chunked) request.content_length = parsed->content_length.value_or(0);
@@ -134,13 +147,14 @@ Async<bool> Connection::receive(Request& request) {
     keep_alive_ = parsed->keep_alive;
     http_1_0_ = parsed->http_1_0;
     expects_continue_ = same(request.headers.get("Expect"), "100-continue") && !http_1_0_;
-    incoming_.begin_body(parsed->chunked ? Incoming::Kind::chunked : Incoming::Kind::length, parsed->content_length.value_or(0),
-                         std::move(parsed->decoder));
+    incoming_.begin_body(parsed->chunked ? Incoming::Kind::chunked : Incoming::Kind::length,
+                         parsed->content_length.value_or(0), std::move(parsed->decoder));
     co_return true;
 }
 
 Async<bool> Connection::answer(const Request& request, Response response) {
-    if (const auto valid = check_headers(response.headers); !valid || response.status < 200 || response.status > 999) {
+    if (const auto valid = check_headers(response.headers);
+        !valid || response.status < 200 || response.status > 999) {
         log::error("a handler's response was refused",
                    {{"path", request.path}, {"error", valid ? "impossible status" : valid.error().message}});
         response = internal_error();
@@ -149,10 +163,12 @@ Async<bool> Connection::answer(const Request& request, Response response) {
     const bool stuck = !incoming_.body_done() && (expects_continue_ || incoming_.body_left() > kDrainBytes);
     BodyPlan plan = plan_of(response.body);
     if (plan.framing == Framing::chunked && http_1_0_) plan.framing = Framing::until_close;
-    const bool keep_alive = keep_alive_ && !stuck && !host_.draining && plan.framing != Framing::until_close &&
-                 !same(response.headers.get("Connection"), "close");
+    const bool keep_alive = keep_alive_ && !stuck && !host_.draining &&
+                            plan.framing != Framing::until_close &&
+                            !same(response.headers.get("Connection"), "close");
 
-    std::string head = std::format("HTTP/1.1 {} {}\r\nDate: {}\r\n", response.status, reason_phrase(response.status), http_date());
+    std::string head = std::format("HTTP/1.1 {} {}\r\nDate: {}\r\n", response.status,
+                                   reason_phrase(response.status), http_date());
     append_headers(head, response.headers);
     if (response.status == 204 || response.status == 304) {
         plan.framing = Framing::none;
@@ -160,17 +176,22 @@ Async<bool> Connection::answer(const Request& request, Response response) {
         // A handler that answers HEAD without a body may say how long the body would be.
         const auto said = response.headers.get("Content-Length");
         const auto* text = std::get_if<std::string>(&response.body);
-        if (text && text->empty() && !said.empty()) head.append("Content-Length: ").append(said).append("\r\n");
-        else append_framing(head, plan);
+        if (text && text->empty() && !said.empty())
+            head.append("Content-Length: ").append(said).append("\r\n");
+        else
+            append_framing(head, plan);
         plan.framing = Framing::none;
     } else {
         append_framing(head, plan);
     }
-    if (!keep_alive) head += "Connection: close\r\n";
-    else if (http_1_0_) head += "Connection: keep-alive\r\n";
+    if (!keep_alive)
+        head += "Connection: close\r\n";
+    else if (http_1_0_)
+        head += "Connection: keep-alive\r\n";
     head += "\r\n";
 
-    const auto sent = co_await send_message(stream_, std::move(head), response.body, plan, host_.options.io_deadline);
+    const auto sent =
+        co_await send_message(stream_, std::move(head), response.body, plan, host_.options.io_deadline);
     if (!sent) {
         log::debug("a response was cut short", {{"path", request.path}, {"error", sent.error().message}});
         stream_.close(); // no close_notify, no last chunk: the client must see that something is missing
@@ -184,7 +205,8 @@ Async<bool> Connection::answer(const Request& request, Response response) {
 
 Async<bool> Connection::refuse(Error error, int status) {
     Response response = problem(error);
-    std::string head = std::format("HTTP/1.1 {} {}\r\nDate: {}\r\n", status, reason_phrase(status), http_date());
+    std::string head =
+        std::format("HTTP/1.1 {} {}\r\nDate: {}\r\n", status, reason_phrase(status), http_date());
     append_headers(head, response.headers);
     const BodyPlan plan = plan_of(response.body);
     append_framing(head, plan);
@@ -222,14 +244,17 @@ Async<Result<std::size_t>> Connection::read(std::span<std::byte> into) {
     if (expects_continue_) {
         expects_continue_ = false;
         constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-        if (!incoming_.has_bytes()) CONSIGN_CO_CHECK(co_await stream_.write_all(as_bytes(kContinue), host_.options.io_deadline));
+        if (!incoming_.has_bytes())
+            CONSIGN_CO_CHECK(co_await stream_.write_all(as_bytes(kContinue), host_.options.io_deadline));
     }
     co_return co_await incoming_.read_body(into, io_deadline());
 }
 
 void Connection::drain() {
-    if (on_event_) report(Wake::draining);
-    else if (idle_) stream_.cancel();
+    if (on_event_)
+        report(Wake::draining);
+    else if (idle_)
+        stream_.cancel();
 }
 
 void Connection::report(Wake wake) {
@@ -247,15 +272,19 @@ void Connection::watch(std::function<void(Wake)> on_event) {
 
 void Connection::watch_socket() {
     switch (stream_.probe()) {
-    case Stream::Probe::gone: return report(Wake::gone);
-    case Stream::Probe::data: return;
-    case Stream::Probe::quiet: break;
+    case Stream::Probe::gone:
+        return report(Wake::gone);
+    case Stream::Probe::data:
+        return;
+    case Stream::Probe::quiet:
+        break;
     }
-    stream_.socket().async_wait(Socket::wait_read, [self = shared_from_this(), id = watch_id_](boost::system::error_code error) {
-        // A cancelled wait completes later; by then another one may be under way.
-        if (error || id != self->watch_id_ || !self->on_event_) return;
-        self->watch_socket();
-    });
+    stream_.socket().async_wait(Socket::wait_read,
+                                [self = shared_from_this(), id = watch_id_](boost::system::error_code error) {
+                                    // A cancelled wait completes later; by then another one may be under way.
+                                    if (error || id != self->watch_id_ || !self->on_event_) return;
+                                    self->watch_socket();
+                                });
 }
 
 void Connection::unwatch() {

@@ -32,7 +32,8 @@ struct ConnectionHost {
     std::vector<std::byte> scratch = std::vector<std::byte>(64 * 1024);
 };
 
-/// One accepted connection, counted by the census while it exists. Held by its session's coroutine, and for moments by a watch's callback.
+/// One accepted connection, counted by the census while it exists. Held by its session's coroutine, and for
+/// moments by a watch's callback.
 class Connection final : public Parking, public Source, public std::enable_shared_from_this<Connection> {
   public:
     Connection(ConnectionHost& host, Socket socket, std::string remote);

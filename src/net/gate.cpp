@@ -18,7 +18,8 @@ Async<void> Gate::wait_uncancelled() {
 Async<void> Gate::suspend(bool cancellable) {
     return asio::async_initiate<const asio::use_awaitable_t<Executor>&, void()>(
         [this, cancellable](Waiter waiter) {
-            if (auto slot = asio::get_associated_cancellation_slot(waiter); cancellable && slot.is_connected())
+            if (auto slot = asio::get_associated_cancellation_slot(waiter);
+                cancellable && slot.is_connected())
                 slot.assign([this](asio::cancellation_type) { resume(); });
             waiter_.emplace(std::move(waiter));
         },

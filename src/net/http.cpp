@@ -17,9 +17,7 @@ constexpr std::array<std::pair<Verb, std::string_view>, 6> kVerbs{{
 // HTTP's names are ASCII; the C locale functions would depend on the process's locale.
 constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
-bool same_name(std::string_view a, std::string_view b) {
-    return std::ranges::equal(a, b, {}, lower, lower);
-}
+bool same_name(std::string_view a, std::string_view b) { return std::ranges::equal(a, b, {}, lower, lower); }
 
 constexpr int hex_value(char c) {
     if (c >= '0' && c <= '9') return c - '0';
@@ -28,8 +26,8 @@ constexpr int hex_value(char c) {
 }
 
 constexpr bool is_unreserved(char c) {
-    return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') || c == '-' || c == '.' || c == '_' ||
-           c == '~';
+    return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') || c == '-' || c == '.' ||
+           c == '_' || c == '~';
 }
 
 // A form's value: '+' is a space, and a stray '%' stands for itself, as in every browser.
@@ -39,7 +37,8 @@ std::string decode_form(std::string_view text) {
     for (std::size_t i = 0; i < text.size(); ++i) {
         if (text[i] == '+') {
             out += ' ';
-        } else if (text[i] == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0) {
+        } else if (text[i] == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 &&
+                   hex_value(text[i + 2]) >= 0) {
             out += static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
             i += 2;
         } else {
@@ -96,7 +95,8 @@ Async<Result<std::string>> read_all(Source& source, std::size_t limit_bytes) {
         out.resize(have + *got);
         if (*got == 0) co_return out;
         if (out.size() > limit_bytes)
-            co_return fail(Code::too_large, "the body is larger than " + std::to_string(limit_bytes) + " bytes");
+            co_return fail(Code::too_large,
+                           "the body is larger than " + std::to_string(limit_bytes) + " bytes");
     }
 }
 

@@ -1,7 +1,7 @@
 #include "net/http_parser.hpp"
+#include <algorithm>
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <algorithm>
 #include <limits>
 
 namespace consign::net {
@@ -12,7 +12,8 @@ namespace http = boost::beast::http;
 
 std::string_view view(beast::string_view text) { return {text.data(), text.size()}; }
 
-template <bool IsRequest> class BeastDecoder final : public ChunkedDecoder {
+template <bool IsRequest>
+class BeastDecoder final : public ChunkedDecoder {
   public:
     using Parser = http::parser<IsRequest, http::buffer_body>;
     explicit BeastDecoder(std::unique_ptr<Parser> parser) : parser_(std::move(parser)) {}
@@ -26,7 +27,8 @@ template <bool IsRequest> class BeastDecoder final : public ChunkedDecoder {
             body.size = room;
             body.more = true;
             boost::system::error_code error;
-            const std::size_t used = parser_->put({in.data() + total.consumed, in.size() - total.consumed}, error);
+            const std::size_t used =
+                parser_->put({in.data() + total.consumed, in.size() - total.consumed}, error);
             total.consumed += used;
             total.produced += room - body.size;
             body.data = nullptr;
@@ -55,17 +57,20 @@ Result<void> check_framing(const MessageHead& head) {
     return {};
 }
 
-template <bool IsRequest> Result<MessageHead> parse(std::string_view text) {
+template <bool IsRequest>
+Result<MessageHead> parse(std::string_view text) {
     auto parser = std::make_unique<http::parser<IsRequest, http::buffer_body>>();
     parser->header_limit(std::numeric_limits<std::uint32_t>::max()); // the caller limits what it collects
     parser->body_limit(boost::none);
     boost::system::error_code error;
     parser->put({text.data(), text.size()}, error);
     if (error || !parser->is_header_done())
-        return fail(Code::invalid_argument, "malformed head: " + (error ? error.message() : std::string("incomplete")));
+        return fail(Code::invalid_argument,
+                    "malformed head: " + (error ? error.message() : std::string("incomplete")));
     MessageHead head;
     auto& message = parser->get();
-    if (message.version() != 10 && message.version() != 11) return fail(Code::unsupported, "an HTTP version other than 1.0 and 1.1");
+    if (message.version() != 10 && message.version() != 11)
+        return fail(Code::unsupported, "an HTTP version other than 1.0 and 1.1");
     head.http_1_0 = message.version() == 10;
     head.keep_alive = parser->keep_alive();
     head.chunked = parser->chunked();
@@ -76,7 +81,8 @@ template <bool IsRequest> Result<MessageHead> parse(std::string_view text) {
     } else {
         head.status = static_cast<int>(message.result_int());
     }
-    for (const auto& field : message) head.headers.add(view(field.name_string()), std::string(view(field.value())));
+    for (const auto& field : message)
+        head.headers.add(view(field.name_string()), std::string(view(field.value())));
     CONSIGN_CHECK(check_framing(head));
     if (head.chunked) head.decoder = std::make_unique<BeastDecoder<IsRequest>>(std::move(parser));
     return head;

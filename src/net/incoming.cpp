@@ -31,7 +31,8 @@ Async<Result<std::string>> Incoming::read_head(std::size_t limit_bytes, SteadyTi
             co_return head;
         }
         if (pending_.size() > limit_bytes || end != std::string::npos)
-            co_return fail(Code::too_large, "the message's head is larger than " + std::to_string(limit_bytes) + " bytes");
+            co_return fail(Code::too_large,
+                           "the message's head is larger than " + std::to_string(limit_bytes) + " bytes");
         searched = pending_.size() > 3 ? pending_.size() - 3 : 0;
         CONSIGN_CO_TRY(got, co_await stream_.read_some(scratch_, deadline));
         if (got == 0) {
@@ -71,7 +72,8 @@ Async<Result<std::size_t>> Incoming::read_length(std::span<std::byte> into, Stea
         co_return got;
     }
     if (got == 0)
-        co_return fail(Code::unavailable, "the connection was closed " + std::to_string(left_) + " bytes before the body's end");
+        co_return fail(Code::unavailable,
+                       "the connection was closed " + std::to_string(left_) + " bytes before the body's end");
     left_ -= got;
     if (left_ == 0) kind_ = Kind::none;
     co_return got;
@@ -83,8 +85,11 @@ Async<Result<std::size_t>> Incoming::read_chunked(std::span<std::byte> into, Ste
         std::string_view input = pending_;
         if (starved) {
             const auto room = std::clamp(into.size() + kChunkOverhead, kChunkHeaderLimit, scratch_.size());
-            CONSIGN_CO_TRY(got, co_await stream_.read_some(scratch_.first(std::min(room, scratch_.size())), deadline));
-            if (got == 0) co_return fail(Code::unavailable, "the connection was closed in the middle of a chunked body");
+            CONSIGN_CO_TRY(
+                got, co_await stream_.read_some(scratch_.first(std::min(room, scratch_.size())), deadline));
+            if (got == 0)
+                co_return fail(Code::unavailable,
+                               "the connection was closed in the middle of a chunked body");
             input = as_text(scratch_.first(got));
         }
         if (starved && !pending_.empty()) {
@@ -93,15 +98,18 @@ Async<Result<std::size_t>> Incoming::read_chunked(std::span<std::byte> into, Ste
             starved = false;
         }
         CONSIGN_CO_TRY(step, decoder_->decode(input, into));
-        if (starved) pending_ = input.substr(step.consumed);
-        else consume(step.consumed);
+        if (starved)
+            pending_ = input.substr(step.consumed);
+        else
+            consume(step.consumed);
         if (decoder_->done()) {
             kind_ = Kind::none;
             decoder_.reset();
             co_return step.produced;
         }
         if (step.produced > 0) co_return step.produced;
-        if (pending_.size() > kChunkHeaderLimit) co_return fail(Code::invalid_argument, "a chunk's header is too large");
+        if (pending_.size() > kChunkHeaderLimit)
+            co_return fail(Code::invalid_argument, "a chunk's header is too large");
     }
 }
 

@@ -21,7 +21,8 @@ class Incoming {
     bool body_done() const { return kind_ == Kind::none; }
     std::uint64_t body_left() const { return kind_ == Kind::length ? left_ : 0; }
     Kind kind() const { return kind_; }
-    /// 0: the end. Errors: unavailable (closed before the end), invalid_argument (bad chunks), and the stream's.
+    /// 0: the end. Errors: unavailable (closed before the end), invalid_argument (bad chunks), and the
+    /// stream's.
     Async<Result<std::size_t>> read_body(std::span<std::byte> into, SteadyTime deadline);
 
   private:

@@ -53,11 +53,12 @@ struct IoThread::State {
 
     void launch(Async<void> work, const std::stop_token& stop) {
         const auto item = running.insert(running.end(), std::make_shared<Running>());
-        asio::co_spawn(context.get_executor(), without_throwing(std::move(work)),
-                       asio::bind_cancellation_slot((*item)->signal.slot(), [this, item](const std::exception_ptr&) {
-                           running.erase(item);
-                           finish_if_idle();
-                       }));
+        asio::co_spawn(
+            context.get_executor(), without_throwing(std::move(work)),
+            asio::bind_cancellation_slot((*item)->signal.slot(), [this, item](const std::exception_ptr&) {
+                running.erase(item);
+                finish_if_idle();
+            }));
         // The callback runs on whatever thread asks to stop: it only posts. Its destructor waits for a
         // callback that is running, so that nothing is posted after `running` let go of the item.
         (*item)->on_stop.emplace(stop, [this, weak = std::weak_ptr(*item)] {
@@ -101,7 +102,8 @@ IoThread::~IoThread() {
 Executor IoThread::executor() { return state_->context.get_executor(); }
 
 BlockingPool& IoThread::blocking() {
-    std::call_once(state_->pool_once, [this] { state_->pool = std::make_unique<BlockingPool>(kBlockingThreads); });
+    std::call_once(state_->pool_once,
+                   [this] { state_->pool = std::make_unique<BlockingPool>(kBlockingThreads); });
     return *state_->pool;
 }
 
@@ -118,9 +120,8 @@ Error IoThread::current_failure() {
 }
 
 void IoThread::start(Async<void> work, std::stop_token stop) {
-    asio::post(state_->context, [state = state_.get(), work = std::move(work), stop = std::move(stop)]() mutable {
-        state->launch(std::move(work), stop);
-    });
+    asio::post(state_->context, [state = state_.get(), work = std::move(work),
+                                 stop = std::move(stop)]() mutable { state->launch(std::move(work), stop); });
 }
 
 } // namespace consign::net

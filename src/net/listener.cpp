@@ -10,7 +10,8 @@ namespace {
 constexpr int kBacklog = 4096; // ten thousand agents reconnect at once after a restart; the kernel caps it
 
 Result<Fd> bind_to(Tcp::endpoint& endpoint, bool share) {
-    const std::string where = "port " + std::to_string(endpoint.port()) + " on " + endpoint.address().to_string();
+    const std::string where =
+        "port " + std::to_string(endpoint.port()) + " on " + endpoint.address().to_string();
     Fd fd(::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
     if (!fd) return fail_errno("cannot open a socket", errno);
     const int on = 1;
@@ -19,20 +20,25 @@ Result<Fd> bind_to(Tcp::endpoint& endpoint, bool share) {
     if (::bind(fd.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0) {
         const int why = errno;
         if (why == EADDRINUSE)
-            return fail(Code::conflict, where + " is in use", "stop the process that has it, or pick another with --listen");
+            return fail(Code::conflict, where + " is in use",
+                        "stop the process that has it, or pick another with --listen");
         if (why == EACCES)
-            return fail(Code::permission_denied, "not allowed to listen on " + where, "pick a port above 1023 with --listen");
+            return fail(Code::permission_denied, "not allowed to listen on " + where,
+                        "pick a port above 1023 with --listen");
         return fail(Code::invalid_argument, "cannot listen on " + where + ": " + std::strerror(why));
     }
     auto size = static_cast<socklen_t>(endpoint.capacity());
-    if (::getsockname(fd.get(), endpoint.data(), &size) != 0) return fail_errno("cannot read a socket's address", errno);
+    if (::getsockname(fd.get(), endpoint.data(), &size) != 0)
+        return fail_errno("cannot read a socket's address", errno);
     return fd;
 }
 
 Result<void> start_listening(const Fd& fd, const Tcp::endpoint& endpoint) {
     if (::listen(fd.get(), kBacklog) == 0) return {};
     if (errno == EADDRINUSE)
-        return fail(Code::conflict, "port " + std::to_string(endpoint.port()) + " on " + endpoint.address().to_string() + " is in use",
+        return fail(Code::conflict,
+                    "port " + std::to_string(endpoint.port()) + " on " + endpoint.address().to_string() +
+                        " is in use",
                     "stop the process that has it, or pick another with --listen");
     return fail_errno("cannot listen", errno);
 }
@@ -41,7 +47,9 @@ Result<void> start_listening(const Fd& fd, const Tcp::endpoint& endpoint) {
 Result<Listeners> listen_on(const std::string& address, std::uint16_t port, std::size_t count) {
     boost::system::error_code error;
     const auto parsed = asio::ip::make_address(address == "localhost" ? "127.0.0.1" : address, error);
-    if (error) return fail(Code::invalid_argument, "'" + address + "' is not an IP address to listen on", "for example 127.0.0.1 or 0.0.0.0");
+    if (error)
+        return fail(Code::invalid_argument, "'" + address + "' is not an IP address to listen on",
+                    "for example 127.0.0.1 or 0.0.0.0");
     Listeners out;
     out.endpoint = {parsed, port};
     {

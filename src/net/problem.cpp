@@ -1,5 +1,5 @@
-#include "consign/net/server.hpp"
 #include "consign/base/json.hpp"
+#include "consign/net/server.hpp"
 #include "net/wire.hpp"
 #include <array>
 
@@ -13,30 +13,19 @@ struct Row {
 // The only table from codes to statuses. Read backwards (the first row with the status) it is what a bare
 // status means to a client.
 constexpr std::array kStatuses = {
-    Row{Code::invalid_argument, 400},
-    Row{Code::unauthenticated, 401},
-    Row{Code::permission_denied, 403},
-    Row{Code::not_found, 404},
-    Row{Code::conflict, 409},
-    Row{Code::lease_lost, 409},
-    Row{Code::session_superseded, 409},
-    Row{Code::too_large, 413},
-    Row{Code::corrupt, 422},
-    Row{Code::rate_limited, 429},
-    Row{Code::cancelled, 499}, // nginx's number for a client that left
-    Row{Code::internal, 500},
-    Row{Code::failed, 500},
-    Row{Code::unsupported, 501},
-    Row{Code::unavailable, 503},
-    Row{Code::timed_out, 504},
-    Row{Code::storage_full, 507},
+    Row{Code::invalid_argument, 400},   Row{Code::unauthenticated, 401}, Row{Code::permission_denied, 403},
+    Row{Code::not_found, 404},          Row{Code::conflict, 409},        Row{Code::lease_lost, 409},
+    Row{Code::session_superseded, 409}, Row{Code::too_large, 413},       Row{Code::corrupt, 422},
+    Row{Code::rate_limited, 429},       Row{Code::cancelled, 499}, // nginx's number for a client that left
+    Row{Code::internal, 500},           Row{Code::failed, 500},          Row{Code::unsupported, 501},
+    Row{Code::unavailable, 503},        Row{Code::timed_out, 504},       Row{Code::storage_full, 507},
 };
 
 // Statuses that we never send but others do.
 constexpr std::array kForeign = {
-    Row{Code::timed_out, 408}, Row{Code::not_found, 410},   Row{Code::conflict, 412},
+    Row{Code::timed_out, 408},   Row{Code::not_found, 410},   Row{Code::conflict, 412},
     Row{Code::unsupported, 405}, Row{Code::unsupported, 415}, Row{Code::invalid_argument, 422},
-    Row{Code::too_large, 431}, Row{Code::unavailable, 502},
+    Row{Code::too_large, 431},   Row{Code::unavailable, 502},
 };
 
 Code code_of(int status) {
@@ -71,7 +60,8 @@ Response problem(const Error& error) {
                         {"code", name_of(error.code)}};
     if (!error.hint.empty()) body["hint"] = error.hint;
     // A message may quote what came over the wire: bytes that are not UTF-8 are replaced, not thrown about.
-    Response response = Response::json(status, body.dump(-1, ' ', false, json::Value::error_handler_t::replace));
+    Response response =
+        Response::json(status, body.dump(-1, ' ', false, json::Value::error_handler_t::replace));
     response.headers.set("Content-Type", "application/problem+json");
     if (error.code == Code::rate_limited || error.code == Code::unavailable)
         response.headers.set("Retry-After", kRetryAfterSeconds);
@@ -83,8 +73,10 @@ Error error_from(int status, std::string_view content_type, std::string_view bod
     if (content_type.starts_with("application/problem+json")) {
         if (const auto parsed = json::parse(body); parsed && parsed->is_object()) {
             const auto code = parsed->find("code");
-            return {code != parsed->end() && code->is_string() ? code_from_name(code->get<std::string>()) : code_of(status),
-                    text_or(*parsed, "detail", text_or(*parsed, "title", bare)), text_or(*parsed, "hint", "")};
+            return {code != parsed->end() && code->is_string() ? code_from_name(code->get<std::string>())
+                                                               : code_of(status),
+                    text_or(*parsed, "detail", text_or(*parsed, "title", bare)),
+                    text_or(*parsed, "hint", "")};
         }
     }
     // Someone else's error page: its start helps, if it is text.

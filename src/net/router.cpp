@@ -36,8 +36,9 @@ bool more_specific(const std::vector<std::string>& a, const std::vector<std::str
 }
 
 bool same_shape(const std::vector<std::string>& a, const std::vector<std::string>& b) {
-    return std::ranges::equal(
-        a, b, [](std::string_view x, std::string_view y) { return is_parameter(x) ? is_parameter(y) : x == y; });
+    return std::ranges::equal(a, b, [](std::string_view x, std::string_view y) {
+        return is_parameter(x) ? is_parameter(y) : x == y;
+    });
 }
 } // namespace
 
@@ -46,7 +47,8 @@ void Router::add(Verb verb, std::string_view pattern, std::size_t index) {
     for (const auto segment : segments_of(pattern)) entry.segments.emplace_back(segment);
     for (const auto& other : entries_) {
         if (other.verb == verb && same_shape(other.segments, entry.segments)) {
-            std::fprintf(stderr, "two routes fit the same paths: %.*s\n", static_cast<int>(pattern.size()), pattern.data());
+            std::fprintf(stderr, "two routes fit the same paths: %.*s\n", static_cast<int>(pattern.size()),
+                         pattern.data());
             std::abort();
         }
     }
@@ -60,7 +62,8 @@ Router::Match Router::match(Verb verb, std::string_view path) const {
     const Entry* best = nullptr;
     for (const auto& entry : entries_) {
         if (!fits(entry.segments, segments)) continue;
-        if (std::ranges::find(match.allowed, entry.verb) == match.allowed.end()) match.allowed.push_back(entry.verb);
+        if (std::ranges::find(match.allowed, entry.verb) == match.allowed.end())
+            match.allowed.push_back(entry.verb);
         if (entry.verb == verb && (!best || more_specific(entry.segments, best->segments))) best = &entry;
     }
     if (!best) return match;

@@ -34,8 +34,9 @@ Result<std::unique_ptr<Server>> Server::bind(ServerOptions options, Handler hand
     CONSIGN_TRY(listeners, listen_on(impl.options.address, impl.options.port, threads));
     impl.endpoint = listeners.endpoint;
     for (auto& listener : listeners.sockets)
-        impl.workers.push_back(std::make_unique<Worker>(impl.options, impl.handler, impl.tls.get(), impl.census,
-                                                        std::move(listener), impl.endpoint.protocol()));
+        impl.workers.push_back(std::make_unique<Worker>(impl.options, impl.handler, impl.tls.get(),
+                                                        impl.census, std::move(listener),
+                                                        impl.endpoint.protocol()));
     return server;
 }
 
@@ -61,7 +62,8 @@ void Server::drain(std::chrono::milliseconds grace) {
     // A handler that is inside the database or the blocking pool is waited for: ending the thread under
     // it would resume it in freed memory. One that ignores its cancellation is a bug worth a line in the log.
     for (auto& worker : impl_->workers)
-        while (!worker->ended_within(std::chrono::seconds(10))) log::warn("still waiting for a request to end");
+        while (!worker->ended_within(std::chrono::seconds(10)))
+            log::warn("still waiting for a request to end");
 }
 
 } // namespace consign::net

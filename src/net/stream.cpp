@@ -86,13 +86,16 @@ Async<Result<void>> Stream::connect(Tcp::endpoint endpoint, SteadyTime deadline)
 
 Async<Result<void>> Stream::handshake(TlsSession session, SteadyTime deadline) {
     tls_ = std::move(session);
-    if (SSL_set_fd(tls_.get(), socket_.native_handle()) != 1) co_return std::unexpected(tls_error(tls_.get(), "TLS"));
+    if (SSL_set_fd(tls_.get(), socket_.native_handle()) != 1)
+        co_return std::unexpected(tls_error(tls_.get(), "TLS"));
     for (;;) {
         ERR_clear_error();
         const Attempt attempt = tls_outcome(SSL_do_handshake(tls_.get()));
         if (attempt.outcome == Outcome::done) co_return Result<void>{};
-        if (attempt.outcome == Outcome::end) co_return fail(Code::unavailable, "the peer hung up during the TLS handshake");
-        if (attempt.outcome == Outcome::broken) co_return std::unexpected(broken(attempt, "TLS handshake failed"));
+        if (attempt.outcome == Outcome::end)
+            co_return fail(Code::unavailable, "the peer hung up during the TLS handshake");
+        if (attempt.outcome == Outcome::broken)
+            co_return std::unexpected(broken(attempt, "TLS handshake failed"));
         CONSIGN_CO_CHECK(co_await wait(attempt.outcome, deadline));
     }
 }
@@ -128,7 +131,8 @@ Async<Result<void>> Stream::write_all(ByteView bytes, std::chrono::milliseconds 
     co_return Result<void>{};
 }
 
-Async<Result<void>> Stream::send_file(int file, std::uint64_t offset, std::uint64_t size, std::chrono::milliseconds progress) {
+Async<Result<void>> Stream::send_file(int file, std::uint64_t offset, std::uint64_t size,
+                                      std::chrono::milliseconds progress) {
     auto position = static_cast<off_t>(offset);
     if (tls_) {
         std::vector<std::byte> buffer(static_cast<std::size_t>(std::min<std::uint64_t>(size, kTlsPiece)));
@@ -137,8 +141,10 @@ Async<Result<void>> Stream::send_file(int file, std::uint64_t offset, std::uint6
             const ssize_t got = ::pread(file, buffer.data(), want, position);
             if (got < 0 && errno == EINTR) continue;
             if (got < 0) co_return fail_errno("cannot read a file to send", errno);
-            if (got == 0) co_return fail(Code::internal, "a file ended before the size it was announced with");
-            CONSIGN_CO_CHECK(co_await write_all(ByteView(buffer).first(static_cast<std::size_t>(got)), progress));
+            if (got == 0)
+                co_return fail(Code::internal, "a file ended before the size it was announced with");
+            CONSIGN_CO_CHECK(
+                co_await write_all(ByteView(buffer).first(static_cast<std::size_t>(got)), progress));
             position += got;
             size -= static_cast<std::uint64_t>(got);
         }
@@ -199,17 +205,23 @@ Stream::Attempt Stream::tls_outcome(int returned) {
     if (returned == 1) return {Outcome::done};
     const int system = errno;
     switch (SSL_get_error(tls_.get(), returned)) {
-    case SSL_ERROR_WANT_READ: return {Outcome::want_read};
-    case SSL_ERROR_WANT_WRITE: return {Outcome::want_write};
-    case SSL_ERROR_ZERO_RETURN: return {Outcome::end};
-    case SSL_ERROR_SYSCALL: return {Outcome::broken, 0, system != 0 ? system : ECONNRESET};
-    default: return {Outcome::broken, 0, 0};
+    case SSL_ERROR_WANT_READ:
+        return {Outcome::want_read};
+    case SSL_ERROR_WANT_WRITE:
+        return {Outcome::want_write};
+    case SSL_ERROR_ZERO_RETURN:
+        return {Outcome::end};
+    case SSL_ERROR_SYSCALL:
+        return {Outcome::broken, 0, system != 0 ? system : ECONNRESET};
+    default:
+        return {Outcome::broken, 0, 0};
     }
 }
 
 Error Stream::broken(const Attempt& attempt, std::string_view doing) {
     if (attempt.error == ECANCELED) return {Code::cancelled, "the connection was closed"};
-    if (attempt.error != 0) return {Code::unavailable, std::string(doing) + ": " + std::strerror(attempt.error)};
+    if (attempt.error != 0)
+        return {Code::unavailable, std::string(doing) + ": " + std::strerror(attempt.error)};
     return tls_error(tls_.get(), doing);
 }
 
@@ -222,7 +234,8 @@ Stream::Probe Stream::probe() {
         const Attempt attempt = tls_outcome(SSL_peek(tls_.get(), &byte, 1));
         ERR_clear_error();
         if (attempt.outcome == Outcome::done) return Probe::data;
-        return attempt.outcome == Outcome::want_read || attempt.outcome == Outcome::want_write ? Probe::quiet : Probe::gone;
+        return attempt.outcome == Outcome::want_read || attempt.outcome == Outcome::want_write ? Probe::quiet
+                                                                                               : Probe::gone;
     }
     for (;;) {
         const ssize_t got = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);

@@ -38,13 +38,15 @@ bool is_address(const std::string& host) {
 Result<TlsContext> make_server_tls(const std::string& certificate_file, const std::string& key_file) {
     CONSIGN_TRY(context, make_context(TLS_server_method()));
     if (SSL_CTX_use_certificate_chain_file(context.get(), certificate_file.c_str()) != 1)
-        return fail(Code::invalid_argument, "cannot use the TLS certificate " + certificate_file + ": " + last_reason(),
+        return fail(Code::invalid_argument,
+                    "cannot use the TLS certificate " + certificate_file + ": " + last_reason(),
                     "it must be readable PEM, the server's certificate first");
     if (SSL_CTX_use_PrivateKey_file(context.get(), key_file.c_str(), SSL_FILETYPE_PEM) != 1)
         return fail(Code::invalid_argument, "cannot use the TLS key " + key_file + ": " + last_reason(),
                     "it must be readable PEM, without a passphrase, and belong to " + certificate_file);
     if (SSL_CTX_check_private_key(context.get()) != 1)
-        return fail(Code::invalid_argument, "the TLS key " + key_file + " does not belong to " + certificate_file);
+        return fail(Code::invalid_argument,
+                    "the TLS key " + key_file + " does not belong to " + certificate_file);
     return std::move(context);
 }
 
@@ -54,8 +56,10 @@ Result<TlsContext> make_client_tls(const std::string& ca_file, bool verify) {
     if (!verify) return std::move(context);
     const std::string file = ca_file.empty() ? kSystemBundle : ca_file;
     if (SSL_CTX_load_verify_locations(context.get(), file.c_str(), nullptr) != 1)
-        return fail(Code::invalid_argument, "cannot load certificate authorities from " + file + ": " + last_reason(),
-                    ca_file.empty() ? "install ca-certificates, or name a CA file" : "the file must hold PEM certificates");
+        return fail(Code::invalid_argument,
+                    "cannot load certificate authorities from " + file + ": " + last_reason(),
+                    ca_file.empty() ? "install ca-certificates, or name a CA file"
+                                    : "the file must hold PEM certificates");
     return std::move(context);
 }
 
@@ -108,8 +112,9 @@ Error tls_error(SSL* ssl, std::string_view doing) {
 void ignore_sigpipe() {
     // Only where nobody decided otherwise: an embedding program's own handler stays.
     static const bool once = [] {
-        struct sigaction current {};
-        if (sigaction(SIGPIPE, nullptr, &current) == 0 && current.sa_handler == SIG_DFL) std::signal(SIGPIPE, SIG_IGN);
+        struct sigaction current{};
+        if (sigaction(SIGPIPE, nullptr, &current) == 0 && current.sa_handler == SIG_DFL)
+            std::signal(SIGPIPE, SIG_IGN);
         return true;
     }();
     static_cast<void>(once);

@@ -19,24 +19,30 @@ Result<Url> split(const urls::url_view& parsed, std::string_view text) {
     for (char& c : url.scheme)
         if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
     if (url.scheme != "http" && url.scheme != "https")
-        return fail(Code::invalid_argument, quoted(text) + " is not a URL we can use: it needs http:// or https:// in front");
+        return fail(Code::invalid_argument,
+                    quoted(text) + " is not a URL we can use: it needs http:// or https:// in front");
     if (!parsed.has_authority() || parsed.encoded_host().empty())
-        return fail(Code::invalid_argument, quoted(text) + " has no host", "write it as " + url.scheme + "://HOST[:PORT]/");
+        return fail(Code::invalid_argument, quoted(text) + " has no host",
+                    "write it as " + url.scheme + "://HOST[:PORT]/");
     if (parsed.has_userinfo())
-        return fail(Code::invalid_argument, quoted(url.scheme + "://…@" + std::string(view(parsed.encoded_host()))) +
-                                                " carries a user name or password",
+        return fail(Code::invalid_argument,
+                    quoted(url.scheme + "://…@" + std::string(view(parsed.encoded_host()))) +
+                        " carries a user name or password",
                     "credentials are given separately, not in the URL");
     url.host = std::string(view(parsed.encoded_host_address()));
     // The host goes into the Host header, the SNI and messages: only what a name or an address is made of.
     for (char& c : url.host) {
         if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-        const bool fits = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' ||
-                          (c == ':' && parsed.host_type() == urls::host_type::ipv6);
-        if (!fits) return fail(Code::invalid_argument, quoted(text) + " has a host that is neither a name nor an address");
+        const bool fits = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+                          c == '_' || (c == ':' && parsed.host_type() == urls::host_type::ipv6);
+        if (!fits)
+            return fail(Code::invalid_argument,
+                        quoted(text) + " has a host that is neither a name nor an address");
     }
     if (parsed.has_port() && !parsed.port().empty()) {
         url.port = parsed.port_number();
-        if (url.port == 0) return fail(Code::invalid_argument, quoted(text) + " has a port outside 1 to 65535");
+        if (url.port == 0)
+            return fail(Code::invalid_argument, quoted(text) + " has a port outside 1 to 65535");
     } else {
         url.port = default_port(url.scheme);
     }
@@ -49,7 +55,8 @@ Result<Url> split(const urls::url_view& parsed, std::string_view text) {
 
 Result<Url> Url::parse(std::string_view text) {
     if (text.find("://") == std::string_view::npos)
-        return fail(Code::invalid_argument, quoted(text) + " is not a URL: it needs http:// or https:// in front");
+        return fail(Code::invalid_argument,
+                    quoted(text) + " is not a URL: it needs http:// or https:// in front");
     const auto parsed = urls::parse_uri({text.data(), text.size()});
     if (!parsed) return fail(Code::invalid_argument, quoted(text) + " is not a valid URL");
     return split(*parsed, text);

@@ -21,9 +21,11 @@ bool is_text_char(char c) {
 }
 
 bool is_framing(std::string_view name) {
-    constexpr std::array<std::string_view, 4> kOwned{"content-length", "transfer-encoding", "connection", "keep-alive"};
+    constexpr std::array<std::string_view, 4> kOwned{"content-length", "transfer-encoding", "connection",
+                                                     "keep-alive"};
     return std::ranges::any_of(kOwned, [name](std::string_view owned) {
-        return std::ranges::equal(name, owned, {}, [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+        return std::ranges::equal(
+            name, owned, {}, [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
     });
 }
 
@@ -45,8 +47,10 @@ Async<Result<void>> send_stream(Stream& stream, std::string head, const StreamBo
         CONSIGN_CO_TRY(got, co_await body.source->read(room));
         if (got == 0) {
             if (plan.framing == Framing::length)
-                co_return fail(Code::internal, "a body ended " + std::to_string(left) + " bytes before its declared size");
-            if (chunked) co_return co_await stream.write_all(as_bytes(std::string_view("0\r\n\r\n")), progress);
+                co_return fail(Code::internal,
+                               "a body ended " + std::to_string(left) + " bytes before its declared size");
+            if (chunked)
+                co_return co_await stream.write_all(as_bytes(std::string_view("0\r\n\r\n")), progress);
             co_return Result<void>{};
         }
         ByteView piece(buffer.data() + kFront, got);
@@ -68,17 +72,44 @@ std::string_view reason_phrase(int status) {
         std::string_view phrase;
     };
     static constexpr std::array kPhrases = {
-        Row{100, "Continue"}, Row{200, "OK"}, Row{201, "Created"}, Row{202, "Accepted"}, Row{204, "No Content"},
-        Row{206, "Partial Content"}, Row{301, "Moved Permanently"}, Row{302, "Found"}, Row{303, "See Other"},
-        Row{304, "Not Modified"}, Row{307, "Temporary Redirect"}, Row{308, "Permanent Redirect"},
-        Row{400, "Bad Request"}, Row{401, "Unauthorized"}, Row{403, "Forbidden"}, Row{404, "Not Found"},
-        Row{405, "Method Not Allowed"}, Row{406, "Not Acceptable"}, Row{408, "Request Timeout"}, Row{409, "Conflict"},
-        Row{410, "Gone"}, Row{411, "Length Required"}, Row{412, "Precondition Failed"}, Row{413, "Content Too Large"},
-        Row{415, "Unsupported Media Type"}, Row{416, "Range Not Satisfiable"}, Row{417, "Expectation Failed"},
-        Row{422, "Unprocessable Content"}, Row{429, "Too Many Requests"}, Row{431, "Request Header Fields Too Large"},
-        Row{499, "Client Closed Request"}, Row{500, "Internal Server Error"}, Row{501, "Not Implemented"},
-        Row{502, "Bad Gateway"}, Row{503, "Service Unavailable"}, Row{504, "Gateway Timeout"},
-        Row{505, "HTTP Version Not Supported"}, Row{507, "Insufficient Storage"},
+        Row{100, "Continue"},
+        Row{200, "OK"},
+        Row{201, "Created"},
+        Row{202, "Accepted"},
+        Row{204, "No Content"},
+        Row{206, "Partial Content"},
+        Row{301, "Moved Permanently"},
+        Row{302, "Found"},
+        Row{303, "See Other"},
+        Row{304, "Not Modified"},
+        Row{307, "Temporary Redirect"},
+        Row{308, "Permanent Redirect"},
+        Row{400, "Bad Request"},
+        Row{401, "Unauthorized"},
+        Row{403, "Forbidden"},
+        Row{404, "Not Found"},
+        Row{405, "Method Not Allowed"},
+        Row{406, "Not Acceptable"},
+        Row{408, "Request Timeout"},
+        Row{409, "Conflict"},
+        Row{410, "Gone"},
+        Row{411, "Length Required"},
+        Row{412, "Precondition Failed"},
+        Row{413, "Content Too Large"},
+        Row{415, "Unsupported Media Type"},
+        Row{416, "Range Not Satisfiable"},
+        Row{417, "Expectation Failed"},
+        Row{422, "Unprocessable Content"},
+        Row{429, "Too Many Requests"},
+        Row{431, "Request Header Fields Too Large"},
+        Row{499, "Client Closed Request"},
+        Row{500, "Internal Server Error"},
+        Row{501, "Not Implemented"},
+        Row{502, "Bad Gateway"},
+        Row{503, "Service Unavailable"},
+        Row{504, "Gateway Timeout"},
+        Row{505, "HTTP Version Not Supported"},
+        Row{507, "Insufficient Storage"},
     };
     const auto found = std::ranges::find(kPhrases, status, &Row::status);
     return found == kPhrases.end() ? std::string_view("Unknown") : found->phrase;
@@ -89,7 +120,8 @@ Result<void> check_headers(const Headers& headers) {
         if (name.empty() || !std::ranges::all_of(name, is_token_char))
             return fail(Code::invalid_argument, "a header has an invalid name");
         if (!std::ranges::all_of(value, is_text_char))
-            return fail(Code::invalid_argument, "the header " + name + " has control characters in its value");
+            return fail(Code::invalid_argument,
+                        "the header " + name + " has control characters in its value");
     }
     return {};
 }

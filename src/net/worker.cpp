@@ -1,8 +1,8 @@
 #include "net/worker.hpp"
 #include "consign/base/log.hpp"
+#include <arpa/inet.h>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/post.hpp>
-#include <arpa/inet.h>
 #include <cerrno>
 #include <cstring>
 #include <sys/socket.h>
@@ -31,8 +31,10 @@ std::string address_of(const sockaddr_storage& peer) {
 }
 } // namespace
 
-Worker::Worker(const ServerOptions& options, const Handler& handler, SSL_CTX* tls, Census& census, Fd listener, Tcp protocol)
-    : max_connections_(options.max_connections), host_{.options = options, .handler = handler, .census = census, .tls = tls},
+Worker::Worker(const ServerOptions& options, const Handler& handler, SSL_CTX* tls, Census& census,
+               Fd listener, Tcp protocol)
+    : max_connections_(options.max_connections),
+      host_{.options = options, .handler = handler, .census = census, .tls = tls},
       acceptor_(context_.get_executor()), protocol_(protocol), sessions_(context_.get_executor()),
       ending_(context_.get_executor()) {
     acceptor_.assign(protocol, listener.release());
@@ -70,7 +72,8 @@ Async<void> Worker::accept_loop() {
         for (std::size_t i = 0; i < kAcceptBatch && acceptor_.is_open(); ++i) {
             sockaddr_storage peer{};
             socklen_t size = sizeof peer;
-            Fd fd(::accept4(acceptor_.native_handle(), reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+            Fd fd(::accept4(acceptor_.native_handle(), reinterpret_cast<sockaddr*>(&peer), &size,
+                            SOCK_NONBLOCK | SOCK_CLOEXEC));
             if (!fd && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
                 log::warn("cannot accept a connection", {{"error", std::strerror(errno)}});
                 co_await sleep_for(kNoDescriptorsPause);
@@ -82,7 +85,8 @@ Async<void> Worker::accept_loop() {
             if (failed) break;
             fd.release();
             if (host_.census.connections < max_connections_) {
-                sessions_.spawn(Connection::serve(std::make_shared<Connection>(host_, std::move(socket), address_of(peer))));
+                sessions_.spawn(Connection::serve(
+                    std::make_shared<Connection>(host_, std::move(socket), address_of(peer))));
                 continue;
             }
             // A TLS client could be told only after a handshake, which costs more than it is worth here.
@@ -94,8 +98,9 @@ Async<void> Worker::accept_loop() {
 Async<void> Worker::turn_away(Socket socket) {
     ++turned_away_;
     Stream stream(std::move(socket));
-    constexpr std::string_view kBusy = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nContent-Length: 0\r\n"
-                                       "Connection: close\r\n\r\n";
+    constexpr std::string_view kBusy =
+        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nContent-Length: 0\r\n"
+        "Connection: close\r\n\r\n";
     const auto deadline = std::chrono::steady_clock::now() + kTurnAwayWithin;
     if (co_await stream.write_all(as_bytes(kBusy), kTurnAwayWithin)) {
         stream.finish_writing();

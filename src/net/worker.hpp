@@ -10,7 +10,8 @@ namespace consign::net {
 /// One I/O thread of a server: its context, its listening socket, its connections.
 class Worker {
   public:
-    Worker(const ServerOptions& options, const Handler& handler, SSL_CTX* tls, Census& census, Fd listener, Tcp protocol);
+    Worker(const ServerOptions& options, const Handler& handler, SSL_CTX* tls, Census& census, Fd listener,
+           Tcp protocol);
     ~Worker(); ///< joins; finish() must have been called if it was started
 
     void start();

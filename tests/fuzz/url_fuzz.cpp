@@ -8,7 +8,8 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     const auto url = Url::parse(text);
     if (url) {
         const auto again = Url::parse(url->str());
-        if (!again || again->str() != url->str() || again->host != url->host || again->port != url->port) std::abort();
+        if (!again || again->str() != url->str() || again->host != url->host || again->port != url->port)
+            std::abort();
         for (const unsigned char c : url->host + url->target)
             if (c <= 0x20 || c == 0x7f) std::abort();
         if (url->port == 0 || !url->target.starts_with('/')) std::abort();

@@ -54,7 +54,9 @@ TEST_CASE("bodies go both ways, plain and with TLS, of known and unknown length"
     CHECK(io.run(get_pattern(client, {.url = running.url("/?length=1&size=5000003", scheme)})) == kSize);
     CHECK(io.run(get_pattern(client, {.url = running.url("/?size=0", scheme)})) == 0);
     for (const auto& length : {std::optional<std::uint64_t>(), std::optional<std::uint64_t>(kSize)}) {
-        ClientRequest request{.verb = Verb::put, .url = running.url("/", scheme), .body = StreamBody{std::make_shared<PatternSource>(kSize), length}};
+        ClientRequest request{.verb = Verb::put,
+                              .url = running.url("/", scheme),
+                              .body = StreamBody{std::make_shared<PatternSource>(kSize), length}};
         CHECK(io.run(get(client, std::move(request)))->text == "5000003");
     }
     CHECK(running.server->connections() == 1); // one connection carried them all
@@ -65,8 +67,11 @@ TEST_CASE("a source is not read ahead of its reader") {
     constexpr std::uint64_t kSize = 1u << 30, kBuffered = 64u << 20;
     auto source = std::make_shared<PatternSource>(kSize);
     struct Streams {
-        static Async<Response> handle(std::shared_ptr<PatternSource> source) { co_return Response{.body = StreamBody{source, std::nullopt}}; }
-        static Async<Result<std::uint64_t>> read_slowly(std::shared_ptr<Client> client, Url url, std::shared_ptr<PatternSource> source) {
+        static Async<Response> handle(std::shared_ptr<PatternSource> source) {
+            co_return Response{.body = StreamBody{source, std::nullopt}};
+        }
+        static Async<Result<std::uint64_t>> read_slowly(std::shared_ptr<Client> client, Url url,
+                                                        std::shared_ptr<PatternSource> source) {
             CONSIGN_CO_TRY(response, co_await client->send({.url = std::move(url)}));
             std::vector<std::byte> buffer(1000);
             CONSIGN_CO_TRY(got, co_await response.body->read(buffer));
@@ -105,16 +110,23 @@ TEST_CASE("a range of a file is sent, plain and with TLS") {
             co_return Response::text(200, text ? std::move(*text) : "");
         }
     };
-    Running running([file](Request& request) { return request.verb == Verb::get ? Files::serve(file, &request) : Files::take(&request); }, options);
+    Running running(
+        [file](Request& request) {
+            return request.verb == Verb::get ? Files::serve(file, &request) : Files::take(&request);
+        },
+        options);
     IoThread io;
     auto client = make_client(io, {.ca_file = certificate.cert});
     const std::string scheme = tls ? "https" : "http";
     CHECK(io.run(get(client, {.url = running.url("/?size=3000000", scheme)}))->text == content);
-    CHECK(io.run(get(client, {.url = running.url("/?offset=1000&size=70000", scheme)}))->text == content.substr(1000, 70'000));
+    CHECK(io.run(get(client, {.url = running.url("/?offset=1000&size=70000", scheme)}))->text ==
+          content.substr(1000, 70'000));
     CHECK(io.run(get(client, {.url = running.url("/", scheme)}))->text.empty());
     // A file shorter than it was said to be: the response is cut, and the client sees it.
-    CHECK(io.run(get(client, {.url = running.url("/?offset=2999990&size=20", scheme)})).error().code == Code::unavailable);
-    const auto sent = io.run(get(client, {.verb = Verb::put, .url = running.url("/", scheme), .body = FileBody{file, 5, 2'000'000}}));
+    CHECK(io.run(get(client, {.url = running.url("/?offset=2999990&size=20", scheme)})).error().code ==
+          Code::unavailable);
+    const auto sent = io.run(get(
+        client, {.verb = Verb::put, .url = running.url("/", scheme), .body = FileBody{file, 5, 2'000'000}}));
     CHECK(sent->text == content.substr(5, 2'000'000));
 }
 
@@ -135,22 +147,28 @@ TEST_CASE("what cannot be connected to is named") {
     IoThread io;
     auto client = make_client(io);
     std::uint16_t port = 0;
-    { port = (*Server::bind({}, hello))->port(); }
+    {
+        port = (*Server::bind({}, hello))->port();
+    }
     const auto refused = io.run(client->send({.url = {"http", "127.0.0.1", port, "/"}}));
     CHECK(refused.error().code == Code::unavailable);
-    CHECK(refused.error().message.find("cannot connect to 127.0.0.1:" + std::to_string(port) + ": Connection refused") != std::string::npos);
+    CHECK(refused.error().message.find("cannot connect to 127.0.0.1:" + std::to_string(port) +
+                                       ": Connection refused") != std::string::npos);
     CHECK(refused.error().hint == "check that the server runs and the URL is right");
     const auto unknown = io.run(client->send({.url = {"http", "name.invalid", 80, "/"}}));
     CHECK_FALSE(unknown);
     CHECK(unknown.error().message.find("name.invalid:80") != std::string::npos);
-    CHECK(io.run(client->send({.url = {"http", "127.0.0.1", port, "/a b\r\nX: y"}})).error().code == Code::invalid_argument);
+    CHECK(io.run(client->send({.url = {"http", "127.0.0.1", port, "/a b\r\nX: y"}})).error().code ==
+          Code::invalid_argument);
     Headers split;
     split.set("X", "a\r\nY: b");
-    CHECK(io.run(client->send({.url = {"http", "127.0.0.1", port, "/"}, .headers = split})).error().code == Code::invalid_argument);
+    CHECK(io.run(client->send({.url = {"http", "127.0.0.1", port, "/"}, .headers = split})).error().code ==
+          Code::invalid_argument);
 }
 
 TEST_CASE("a certificate is checked: who signed it, for whom, until when") {
-    const auto good = Certificate::make(), other = Certificate::make("other.test"), expired = Certificate::make("localhost", -3600);
+    const auto good = Certificate::make(), other = Certificate::make("other.test"),
+               expired = Certificate::make("localhost", -3600);
     struct Row {
         const Certificate *shown, *trusted;
         std::string host, want;
@@ -182,7 +200,8 @@ TEST_CASE("a certificate is checked: who signed it, for whom, until when") {
 
 TEST_CASE("TLS spoken to a plain port, and the reverse, end with an error") {
     const auto certificate = Certificate::make();
-    Running plain(hello), secure(hello, {.tls_certificate_file = certificate.cert, .tls_key_file = certificate.key});
+    Running plain(hello),
+        secure(hello, {.tls_certificate_file = certificate.cert, .tls_key_file = certificate.key});
     IoThread io;
     auto client = make_client(io, {.ca_file = certificate.cert, .connect_deadline = 2s});
     CHECK_FALSE(io.run(client->fetch_text({.url = plain.url("/", "https")})));
@@ -196,7 +215,9 @@ TEST_CASE("a redirect drops credentials when the origin changes, and only then")
         static Async<Response> handle(std::string to, Request* request) {
             if (request->path == "/end") co_return co_await port_of_peer(*request);
             auto response = Response::text(302, "elsewhere");
-            response.headers.set("Location", request->path == "/away" ? to : request->path == "/loop" ? "/loop" : "end");
+            response.headers.set("Location", request->path == "/away"   ? to
+                                             : request->path == "/loop" ? "/loop"
+                                                                        : "end");
             co_return response;
         }
     };
@@ -228,9 +249,13 @@ TEST_CASE("303 turns into GET, 307 repeats the body, a stream is not repeated") 
     Running running([](Request& request) { return Redirect::handle(&request); });
     IoThread io;
     auto client = make_client(io);
-    CHECK(io.run(get(client, {.verb = Verb::post, .url = running.url("/303"), .body = "abc"}))->text == "GET:");
-    CHECK(io.run(get(client, {.verb = Verb::post, .url = running.url("/307"), .body = "abc"}))->text == "POST:abc");
-    ClientRequest stream{.verb = Verb::post, .url = running.url("/307"), .body = StreamBody{std::make_shared<PatternSource>(3), 3}};
+    CHECK(io.run(get(client, {.verb = Verb::post, .url = running.url("/303"), .body = "abc"}))->text ==
+          "GET:");
+    CHECK(io.run(get(client, {.verb = Verb::post, .url = running.url("/307"), .body = "abc"}))->text ==
+          "POST:abc");
+    ClientRequest stream{.verb = Verb::post,
+                         .url = running.url("/307"),
+                         .body = StreamBody{std::make_shared<PatternSource>(3), 3}};
     CHECK(io.run(get(client, std::move(stream)))->status == 307);
 }
 
@@ -270,7 +295,8 @@ TEST_CASE("a pooled connection that the server closed is not used") {
     const Url url{"http", "127.0.0.1", fake.port, "/"};
     CHECK(io.run(get(client, {.url = url}))->text == "ok");
     std::this_thread::sleep_for(100ms);
-    ClientRequest once{.verb = Verb::put, .url = url, .body = StreamBody{std::make_shared<PatternSource>(0), 0}};
+    ClientRequest once{
+        .verb = Verb::put, .url = url, .body = StreamBody{std::make_shared<PatternSource>(0), 0}};
     CHECK(io.run(get(client, std::move(once)))->text == "ok"); // a stream could not have been sent again
 }
 
@@ -282,7 +308,9 @@ TEST_CASE("answers of other servers are read, or refused") {
     };
     const auto row = GENERATE(values<Row>({
         {"HTTP/1.1 200 OK\r\n\r\nuntil the end", "until the end", "ended by close"},
-        {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nX: y\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "ok", "informational first"},
+        {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nX: y\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: "
+         "2\r\n\r\nok",
+         "ok", "informational first"},
         {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", "ok", "chunked"},
         {"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", "ok", "HTTP/1.0"},
         {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nok", "!", "cut short"},
@@ -307,7 +335,8 @@ TEST_CASE("deadlines: for the answer's head, and for a body that stalls") {
         FakeServer::read_head(fd);
         if (connection == 1) FakeServer::say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nok");
         char c;
-        while (::recv(fd, &c, 1, 0) > 0) {}
+        while (::recv(fd, &c, 1, 0) > 0) {
+        }
     });
     IoThread io;
     auto client = make_client(io, {.io_deadline = 100ms});
@@ -331,7 +360,9 @@ TEST_CASE("a cancelled request ends at once and closes its connection") {
         eventually([&] { return asked.load(); });
         stop.request_stop();
     });
-    CHECK(io.run(get(client, {.url = {"http", "127.0.0.1", fake.port, "/"}}), stop.get_token()).error().code == Code::cancelled);
+    CHECK(
+        io.run(get(client, {.url = {"http", "127.0.0.1", fake.port, "/"}}), stop.get_token()).error().code ==
+        Code::cancelled);
     asker.join();
     CHECK(eventually([&] { return closed.load(); }));
 }
@@ -355,7 +386,9 @@ TEST_CASE("an answer that comes before the body is sent is still read") {
     Running running([](Request&) { return Refuses::handle(); });
     IoThread io;
     auto client = make_client(io);
-    ClientRequest request{.verb = Verb::put, .url = running.url("/"), .body = StreamBody{std::make_shared<PatternSource>(100'000'000), 100'000'000}};
+    ClientRequest request{.verb = Verb::put,
+                          .url = running.url("/"),
+                          .body = StreamBody{std::make_shared<PatternSource>(100'000'000), 100'000'000}};
     const auto result = io.run(client->fetch_text(std::move(request)));
     REQUIRE_FALSE(result);
     CHECK(result.error().message == "too large for us");
@@ -366,7 +399,10 @@ TEST_CASE("a failing source of a request's body is the error") {
     Running running(pattern_in_and_out);
     IoThread io;
     auto client = make_client(io);
-    ClientRequest request{.verb = Verb::put, .url = running.url("/"), .body = StreamBody{std::make_shared<PatternSource>(1'000'000, 70'000), std::nullopt}};
+    ClientRequest request{.verb = Verb::put,
+                          .url = running.url("/"),
+                          .body =
+                              StreamBody{std::make_shared<PatternSource>(1'000'000, 70'000), std::nullopt}};
     CHECK(io.run(get(client, std::move(request))).error().code == Code::corrupt);
 }
 

@@ -12,11 +12,13 @@ TEST_CASE("every code survives the way through a problem body") {
         const auto response = problem({code, "the message", "the hint"});
         CHECK(response.status == status_of(code));
         CHECK(response.status >= 400);
-        CHECK(response.headers.has("Retry-After") == (code == Code::rate_limited || code == Code::unavailable));
+        CHECK(response.headers.has("Retry-After") ==
+              (code == Code::rate_limited || code == Code::unavailable));
         const auto& text = std::get<std::string>(response.body);
         const auto body = json::parse(text);
         REQUIRE(body);
-        for (const char* key : {"type", "title", "status", "detail", "code", "hint"}) CHECK(body->contains(key));
+        for (const char* key : {"type", "title", "status", "detail", "code", "hint"})
+            CHECK(body->contains(key));
         const auto back = error_from(response.status, response.headers.get("Content-Type"), text);
         CHECK(back.code == code);
         CHECK(back.message == "the message");

@@ -19,8 +19,8 @@ Async<Response> splits(Request& request) {
     co_return response;
 }
 Async<Response> describe(Request& request) {
-    auto response = Response::text(200, std::string(name_of(request.verb)) + " " + request.path + " q=" + request.query.get_or("q", "-") +
-                                            " from " + request.remote);
+    auto response = Response::text(200, std::string(name_of(request.verb)) + " " + request.path + " q=" +
+                                            request.query.get_or("q", "-") + " from " + request.remote);
     co_return response;
 }
 Async<Response> streams(Request& request) {
@@ -64,14 +64,18 @@ TEST_CASE("requests that two parties could read differently are refused") {
     const auto row = GENERATE(values<Row>({
         {"GET / HTTP/1.1\r\n\r\n", 400, "no Host"},
         {"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, "two Hosts"},
-        {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "both framings"},
-        {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n0\r\n\r\n", 400, "both, other order"},
-        {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501, "a coding we do not know"},
+        {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+         400, "both framings"},
+        {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n0\r\n\r\n",
+         400, "both, other order"},
+        {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501,
+         "a coding we do not know"},
         {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501, "not chunked"},
         {"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "chunked in HTTP/1.0"},
         {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx", 400, "two lengths"},
         {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\nx", 400, "a negative length"},
-        {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999999\r\n\r\nx", 400, "a length beyond 64 bits"},
+        {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999999\r\n\r\nx", 400,
+         "a length beyond 64 bits"},
         {"GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400, "a space before the colon"},
         {"GET / HTTP/1.1\r\nHost: a\r\nX: a\x01z\r\n\r\n", 400, "a control character"},
         {"GET relative HTTP/1.1\r\nHost: a\r\n\r\n", 400, "a target that is no path"},
@@ -92,7 +96,8 @@ TEST_CASE("requests that two parties could read differently are refused") {
 TEST_CASE("a head beyond the limit is refused with 431") {
     Running running(hello, {.header_limit_bytes = 1024});
     Raw raw(running.server->port());
-    const auto answer = raw.say("GET / HTTP/1.1\r\nHost: x\r\nX: " + std::string(100'000, 'y') + "\r\n\r\n").hear_all();
+    const auto answer =
+        raw.say("GET / HTTP/1.1\r\nHost: x\r\nX: " + std::string(100'000, 'y') + "\r\n\r\n").hear_all();
     CHECK(status_in(answer) == 431);
 }
 
@@ -143,7 +148,8 @@ TEST_CASE("chunked bodies are decoded however they are cut") {
     Running running(echo);
     const std::string wire = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
                              "5\r\nhello\r\n1;name=\"v\"\r\n,\r\n00006\r\n world\r\n0\r\nTrailer: t\r\n\r\n";
-    const auto step = GENERATE(std::size_t{1}, std::size_t{2}, std::size_t{3}, std::size_t{7}, std::size_t{1000});
+    const auto step =
+        GENERATE(std::size_t{1}, std::size_t{2}, std::size_t{3}, std::size_t{7}, std::size_t{1000});
     Raw raw(running.server->port());
     for (std::size_t at = 0; at < wire.size(); at += step) {
         raw.say(std::string_view(wire).substr(at, step));
@@ -155,15 +161,18 @@ TEST_CASE("chunked bodies are decoded however they are cut") {
 
 TEST_CASE("malformed chunks reach the handler as an error") {
     Running running(echo);
-    const auto body = GENERATE(as<std::string>(), "xyz\r\n", "5\r\nhelloX\r\n0\r\n\r\n", "-1\r\n", "ffffffffffffffffff\r\n");
+    const auto body = GENERATE(as<std::string>(), "xyz\r\n", "5\r\nhelloX\r\n0\r\n\r\n", "-1\r\n",
+                               "ffffffffffffffffff\r\n");
     CAPTURE(body);
     Raw raw(running.server->port());
-    const auto answer = raw.say("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + body).hear_all();
+    const auto answer =
+        raw.say("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + body).hear_all();
     CHECK(status_in(answer) == 400);
 }
 
 TEST_CASE("HEAD, 204 and 304 have no body") {
-    Running running([](Request& request) { return request.path == "/none" ? nothing(request) : hello(request); });
+    Running running(
+        [](Request& request) { return request.path == "/none" ? nothing(request) : hello(request); });
     Raw raw(running.server->port());
     raw.say("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n");
     const auto head = raw.hear("\r\n\r\n");
@@ -197,14 +206,16 @@ TEST_CASE("a response cannot be split by a header's value") {
     const auto bad = raw.say("GET /?v=a%250d%250aSet-Cookie:%20x HTTP/1.1\r\nHost: x\r\n\r\n").hear("}");
     CHECK(status_in(bad) == 500);
     CHECK(bad.find("Set-Cookie") == std::string::npos);
-    CHECK(raw.say("GET /?v=fine HTTP/1.1\r\nHost: x\r\n\r\n").hear("\r\n\r\n").find("X-Back: fine") != std::string::npos);
+    CHECK(raw.say("GET /?v=fine HTTP/1.1\r\nHost: x\r\n\r\n").hear("\r\n\r\n").find("X-Back: fine") !=
+          std::string::npos);
 }
 
 TEST_CASE("a body that fails midway is cut, not completed") {
     Running running(streams);
     const auto length = GENERATE(as<std::string>(), "", "&length=1");
     Raw raw(running.server->port());
-    const auto answer = raw.say("GET /?size=1000000&fail=70000" + length + " HTTP/1.1\r\nHost: x\r\n\r\n").hear_all();
+    const auto answer =
+        raw.say("GET /?size=1000000&fail=70000" + length + " HTTP/1.1\r\nHost: x\r\n\r\n").hear_all();
     CHECK(status_in(answer) == 200);
     CHECK_FALSE(answer.ends_with("0\r\n\r\n"));
     CHECK(answer.size() < 1'000'000);
@@ -231,7 +242,8 @@ TEST_CASE("a taken port is a conflict, also for many threads of the same user") 
     const auto again = Server::bind({.port = running.server->port(), .threads = threads}, hello);
     REQUIRE_FALSE(again);
     CHECK(again.error().code == Code::conflict);
-    CHECK(again.error().message == "port " + std::to_string(running.server->port()) + " on 127.0.0.1 is in use");
+    CHECK(again.error().message ==
+          "port " + std::to_string(running.server->port()) + " on 127.0.0.1 is in use");
     CHECK(again.error().hint.find("--listen") != std::string::npos);
 }
 
@@ -239,7 +251,9 @@ TEST_CASE("bad options are refused") {
     CHECK(Server::bind({.address = "nowhere"}, hello).error().code == Code::invalid_argument);
     CHECK(Server::bind({.address = "203.0.113.1"}, hello).error().code == Code::invalid_argument);
     CHECK(Server::bind({.tls_certificate_file = "x"}, hello).error().code == Code::invalid_argument);
-    CHECK(Server::bind({.tls_certificate_file = "/none", .tls_key_file = "/none"}, hello).error().message.find("/none") != std::string::npos);
+    CHECK(Server::bind({.tls_certificate_file = "/none", .tls_key_file = "/none"}, hello)
+              .error()
+              .message.find("/none") != std::string::npos);
 }
 
 TEST_CASE("many threads serve one port") {
@@ -250,6 +264,4 @@ TEST_CASE("many threads serve one port") {
     }
 }
 
-TEST_CASE("a server that was never started goes away quietly") {
-    CHECK(Server::bind({.threads = 2}, hello));
-}
+TEST_CASE("a server that was never started goes away quietly") { CHECK(Server::bind({.threads = 2}, hello)); }

@@ -29,7 +29,8 @@ struct Running {
         server->start();
     }
     ~Running() { server->drain(2s); }
-    Url url(const std::string& target, const std::string& scheme = "http", const std::string& host = "127.0.0.1") const {
+    Url url(const std::string& target, const std::string& scheme = "http",
+            const std::string& host = "127.0.0.1") const {
         return {scheme, host, server->port(), target};
     }
 };
@@ -65,7 +66,8 @@ class Raw {
     }
     /// Until `mark` has come, or the connection ends.
     std::string hear(std::string_view mark) {
-        while (heard_.find(mark) == std::string::npos && more()) {}
+        while (heard_.find(mark) == std::string::npos && more()) {
+        }
         const auto end = heard_.find(mark);
         const auto count = end == std::string::npos ? heard_.size() : end + mark.size();
         std::string out = heard_.substr(0, count);
@@ -73,7 +75,8 @@ class Raw {
         return out;
     }
     std::string hear_all() {
-        while (more()) {}
+        while (more()) {
+        }
         return std::exchange(heard_, {});
     }
     bool closed() {
@@ -100,7 +103,8 @@ class Raw {
 class FakeServer {
   public:
     using Script = std::function<void(int fd, int connection)>;
-    explicit FakeServer(int connections, Script script) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    explicit FakeServer(int connections, Script script)
+        : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
         sockaddr_in at{};
         at.sin_family = AF_INET;
         at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -159,7 +163,8 @@ struct Certificate {
         X509V3_set_ctx_nodb(&context);
         X509V3_set_ctx(&context, x509, x509, nullptr, nullptr, 0);
         const std::string names = "DNS:" + host + ",IP:127.0.0.1";
-        for (const auto& [nid, value] : {std::pair{NID_subject_alt_name, names}, std::pair{NID_basic_constraints, std::string("CA:TRUE")}}) {
+        for (const auto& [nid, value] : {std::pair{NID_subject_alt_name, names},
+                                         std::pair{NID_basic_constraints, std::string("CA:TRUE")}}) {
             X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, &context, nid, value.c_str());
             X509_add_ext(x509, extension, -1);
             X509_EXTENSION_free(extension);
@@ -188,7 +193,8 @@ inline Async<Response> echo(Request& request) {
 
 /// `size` bytes of a pattern, made on demand; may fail on the way.
 struct PatternSource final : Source {
-    explicit PatternSource(std::uint64_t count, std::uint64_t failing_at = UINT64_MAX) : size(count), fail_at(failing_at) {}
+    explicit PatternSource(std::uint64_t count, std::uint64_t failing_at = UINT64_MAX)
+        : size(count), fail_at(failing_at) {}
     std::uint64_t size, fail_at;
     std::atomic<std::uint64_t> at = 0; ///< read by tests on other threads
     static std::byte byte_at(std::uint64_t i) { return static_cast<std::byte>(i * 31 + (i >> 8)); }
@@ -201,7 +207,8 @@ struct PatternSource final : Source {
     }
 };
 
-/// Reads to the end without keeping it; the number of bytes, or an error, also where they are not the pattern's.
+/// Reads to the end without keeping it; the number of bytes, or an error, also where they are not the
+/// pattern's.
 inline Async<Result<std::uint64_t>> check_pattern(Source& source) {
     std::vector<std::byte> buffer(50'000);
     std::uint64_t at = 0;
