@@ -161,7 +161,6 @@ agent::JobOutcome BundleApply::switch_to(ReleaseState release) {
     confirmed.active = std::exchange(confirmed.candidate, std::nullopt);
     if (auto saved = save_state(paths_, confirmed); !saved) return go_back(saved.error());
     state_ = std::move(confirmed);
-    forget_old_releases();
     return succeeded(true, "");
 }
 
@@ -214,6 +213,7 @@ agent::JobOutcome BundleApply::failed(Error error, bool rolled_back) {
 }
 
 agent::JobOutcome BundleApply::succeeded(bool changed, std::string_view detail) {
+    forget_old_releases();
     context_.end_step(protocol::StepState::succeeded, detail);
     auto result = result_of(state_);
     result.changed = changed;

@@ -33,24 +33,24 @@ struct Bundle {
 
 struct Site {
     TemporaryDirectory directory = scratch();
-    fs::path data = directory.path() / "data";
-    ComponentPaths paths = paths_of(data, "web");
+    fs::path data;
+    ComponentPaths paths = paths_of(data, "web"); // as all below: made after `data`
     Reaper reaper{components_directory(data)};
     Network network;
     std::unique_ptr<oci::Registry> registry;
     std::unique_ptr<Supervisor> supervisor;
     std::unique_ptr<InstallJobs> jobs;
 
-    Site() {
+    explicit Site(fs::path at = {}) : data(at.empty() ? directory.path() / "data" : std::move(at)) {
         fs::create_directories(data);
-        auto opened = oci::Registry::open(data / "registry", network.io.blocking());
-        REQUIRE(opened);
-        registry = std::move(*opened);
         start_agent();
     }
     ~Site() { stop_agent(); }
 
     void start_agent() {
+        auto opened = oci::Registry::open(data / "registry", network.io.blocking());
+        REQUIRE(opened);
+        registry = std::move(*opened);
         auto started = Supervisor::start(components_directory(data), {.grace = 2s, .first_restart = 20ms});
         REQUIRE(started);
         supervisor = std::move(*started);
@@ -62,6 +62,7 @@ struct Site {
     void stop_agent() {
         jobs.reset();
         supervisor.reset();
+        registry.reset();
     }
 
     /// Packs the bundle and pushes it to `target`.
