@@ -216,3 +216,11 @@ template <class T> Result<void> decode_into(T& out, const Value& in, std::string
 }
 
 } // namespace consign::json
+
+// For a type that many files send or read: EXTERN in its header, INSTANTIATE in one .cpp, both inside consign::json.
+#define CONSIGN_JSON_EXTERN(T)                                                                               \
+    extern template Value encode<T>(const T&);                                                               \
+    extern template Result<void> decode_into<T>(T&, const Value&, std::string_view, Unknown);
+#define CONSIGN_JSON_INSTANTIATE(T)                                                                          \
+    template Value encode<T>(const T&);                                                                      \
+    template Result<void> decode_into<T>(T&, const Value&, std::string_view, Unknown);

@@ -164,3 +164,14 @@ template <> struct consign::json::EnumNames<consign::model::InputType> {
         {E::string, "string"}, {E::number, "number"}, {E::boolean, "bool"}, {E::list, "list"}, {E::map, "map"},
     }};
 };
+
+// Compiled once, in src/model/codec.cpp: these codecs are the larger part of what their users would compile.
+namespace consign::json {
+CONSIGN_JSON_EXTERN(model::Input)
+CONSIGN_JSON_EXTERN(model::Source)
+CONSIGN_JSON_EXTERN(model::HealthProbe)
+CONSIGN_JSON_EXTERN(model::BundleRun)
+CONSIGN_JSON_EXTERN(model::Component)
+CONSIGN_JSON_EXTERN(model::AppConfig)
+CONSIGN_JSON_EXTERN(model::Fault)
+} // namespace consign::json

@@ -193,3 +193,19 @@ struct PullToken {
 };
 
 } // namespace consign::protocol
+
+// Compiled once, in src/protocol/agent_codec.cpp: these codecs are the larger part of what their users would compile.
+namespace consign::json {
+CONSIGN_JSON_EXTERN(protocol::EnrollRequest)
+CONSIGN_JSON_EXTERN(protocol::EnrollResponse)
+CONSIGN_JSON_EXTERN(protocol::TokenResponse)
+CONSIGN_JSON_EXTERN(protocol::PollRequest)
+CONSIGN_JSON_EXTERN(protocol::Lease)
+CONSIGN_JSON_EXTERN(protocol::PollResponse)
+CONSIGN_JSON_EXTERN(protocol::RenewResponse)
+CONSIGN_JSON_EXTERN(protocol::StepReport)
+CONSIGN_JSON_EXTERN(protocol::StepsRequest)
+CONSIGN_JSON_EXTERN(protocol::LogPosition)
+CONSIGN_JSON_EXTERN(protocol::CompleteRequest)
+CONSIGN_JSON_EXTERN(protocol::PullToken)
+} // namespace consign::json

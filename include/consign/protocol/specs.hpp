@@ -92,3 +92,13 @@ struct TeardownSpec {
 };
 
 } // namespace consign::protocol
+
+// Compiled once, in src/protocol/specs_codec.cpp: these codecs are the larger part of what their users would compile.
+namespace consign::json {
+CONSIGN_JSON_EXTERN(protocol::ArtifactRef)
+CONSIGN_JSON_EXTERN(protocol::BuildSpec)
+CONSIGN_JSON_EXTERN(protocol::BuildResult)
+CONSIGN_JSON_EXTERN(protocol::ApplySpec)
+CONSIGN_JSON_EXTERN(protocol::ApplyResult)
+CONSIGN_JSON_EXTERN(protocol::TeardownSpec)
+} // namespace consign::json

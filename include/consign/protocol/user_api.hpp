@@ -397,3 +397,34 @@ struct StatusView {
 };
 
 } // namespace consign::protocol
+
+// Compiled once, in src/protocol/user_codec.cpp: these codecs are the larger part of what their users would compile.
+namespace consign::json {
+CONSIGN_JSON_EXTERN(protocol::AppView)
+CONSIGN_JSON_EXTERN(protocol::BuildView)
+CONSIGN_JSON_EXTERN(protocol::ReleaseView)
+CONSIGN_JSON_EXTERN(protocol::InstallView)
+CONSIGN_JSON_EXTERN(protocol::JobView)
+CONSIGN_JSON_EXTERN(protocol::DeployView)
+CONSIGN_JSON_EXTERN(protocol::AgentView)
+CONSIGN_JSON_EXTERN(protocol::TokenView)
+CONSIGN_JSON_EXTERN(protocol::EventView)
+CONSIGN_JSON_EXTERN(protocol::AuditView)
+CONSIGN_JSON_EXTERN(protocol::List<protocol::AppView>)
+CONSIGN_JSON_EXTERN(protocol::List<protocol::BuildView>)
+CONSIGN_JSON_EXTERN(protocol::List<protocol::ReleaseView>)
+CONSIGN_JSON_EXTERN(protocol::List<protocol::InstallView>)
+CONSIGN_JSON_EXTERN(protocol::List<protocol::JobView>)
+CONSIGN_JSON_EXTERN(protocol::List<protocol::DeployView>)
+CONSIGN_JSON_EXTERN(protocol::List<protocol::AgentView>)
+CONSIGN_JSON_EXTERN(protocol::List<protocol::TokenView>)
+CONSIGN_JSON_EXTERN(protocol::List<protocol::EventView>)
+CONSIGN_JSON_EXTERN(protocol::List<protocol::AuditView>)
+CONSIGN_JSON_EXTERN(protocol::CreateBuildsRequest)
+CONSIGN_JSON_EXTERN(protocol::RecordBuildRequest)
+CONSIGN_JSON_EXTERN(protocol::CreateInstallRequest)
+CONSIGN_JSON_EXTERN(protocol::SetInputsRequest)
+CONSIGN_JSON_EXTERN(protocol::EnrollTokenView)
+CONSIGN_JSON_EXTERN(protocol::CreateDeployRequest)
+CONSIGN_JSON_EXTERN(protocol::StatusView)
+} // namespace consign::json
