@@ -36,19 +36,19 @@ class Cli(Case):
         self.fails(1, "status", "--ca-file", "/dev/null", "--url", "https://127.0.0.1:1")
 
     def test_2_usage(self):
-        for args in (["deploy"], ["deploy", "--no-such-flag"], ["job", "list", "--state", "nonsense"], ["ims", "--threads", "many"],
-                     ["ims", "--tls-cert", "x"], ["app", "apply"], ["status", "extra"], ["-o", "yaml", "status"], ["user", "create", "x"],
-                     ["ims", "--lease-s", "4"]):
+        for args in (["deploy"], ["deploy", "--no-such-flag"], ["job", "list", "--state", "nonsense"],
+                     ["ims", "--threads", "many"], ["ims", "--tls-cert", "x"], ["ims", "--lease-s", "4"], ["app", "apply"],
+                     ["status", "extra"], ["-o", "yaml", "status"], ["user", "create", "x"]):
             with self.subTest(args=args):
                 self.assertRegex(self.fails(2, *args), r"--help|did you mean|not one of|whole number|go together|not an address")
 
     def test_3_not_found(self):
-        for args in (["app", "show", "none"], ["install", "show", "none"], ["deploy", "none"], ["deploy", "acme", "--release", "9"],
-                     ["build", "shop/none"], ["build", "show", "bld_01ARZ3NDEKTSV4RRFFQ69G5FAV"], ["logs", "job_01ARZ3NDEKTSV4RRFFQ69G5FAV"],
-                     ["job", "cancel", "nonsense"], ["agent", "revoke", "agt_01ARZ3NDEKTSV4RRFFQ69G5FAV"]):
+        absent = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+        for args in (["app", "show", "none"], ["install", "show", "none"], ["deploy", "none"],
+                     ["deploy", "acme", "--release", "9"], ["build", "shop/none"], ["build", "show", f"bld_{absent}"], ["logs", f"job_{absent}"],
+                     ["job", "cancel", "none"], ["agent", "revoke", f"agt_{absent}"]):
             with self.subTest(args=args):
-                self.fails(3, *args)
-        self.assertIn("acme", self.fails(3, "install", "show", "acmee") + "acme")
+                self.assertIn(args[-1].removeprefix("shop/"), self.fails(3, *args), "it names what is not there")
 
     def test_4_not_allowed(self):
         viewer = self.world.user("viewer")
@@ -68,7 +68,6 @@ class Cli(Case):
     def test_7_the_job_itself_failed(self):
         said = self.fails(7, "deploy", "acme", "--component", "b", "--wait")
         self.assertIn("'false' ended with exit code 1", said)
-        self.assertNotEqual(said.count("\n"), 0)
 
     # JSON
 
@@ -82,11 +81,13 @@ class Cli(Case):
         source = w.dir / "shop"
         commands = [["app", "apply", "-f", source / "consign.toml"], ["app", "list"], ["app", "show", "shop"], ["build", "list"],
                     ["build", "show", build], ["build", "shop/a", "--source", source], ["release", "list", "shop"],
-                    ["release", "create", "shop", "--version", "j"], ["install", "create", "json", "--app", "shop"], ["install", "list"],
-                    ["install", "show", "acme"], ["install", "set", "acme", "--input", "greeting=hi"], ["install", "enroll", "acme"],
+                    ["release", "create", "shop", "--version", "j"], ["install", "create", "json", "--app", "shop"],
+                    ["install", "list"], ["install", "show", "acme"], ["install", "set", "acme", "--input", "greeting=hi"],
+                    ["install", "enroll", "acme"],
                     ["deploy", "list"], ["deploy", "show", deploy["id"]], ["deploy", "globex"], ["teardown", "json"], ["status"],
                     ["job", "list"], ["job", "show", job], ["job", "cancel", queued], ["job", "retry", queued], ["events"],
-                    ["audit", "list"], ["user", "create", "other", "--role", "ci"], ["agent", "list"], ["agent", "enroll"], ["user", "list"], ["user", "revoke", user["id"]],
+                    ["audit", "list"], ["user", "create", "other", "--role", "ci"], ["agent", "list"],
+                    ["agent", "enroll"], ["user", "list"], ["user", "revoke", user["id"]],
                     ["build-agent", "build", "shop/a", "--source", source], ["agent", "revoke", agent]]
         for command in commands:
             with self.subTest(command=" ".join(map(str, command[:2]))):
@@ -186,9 +187,11 @@ health = { http = "http://x/", within_s = "soon" }
 ''')
         said = self.fails(1, "app", "apply", "-f", file)
         lines = [line for line in said.splitlines() if line.startswith(str(file))]
-        for at, word in ((2, "colour"), (5, "number"), (16, "outside"), (17, "zz"), (19, "service"), (20, "inputs.prot"), (21, "within_s")):
-            self.assertTrue([line for line in lines if line.startswith(f"{file}:{at}:") and word in line], f"line {at}: {word}\n{said}")
-        self.assertIn("a → b → a", re.sub(r"b -> a -> b|a -> b -> a|b → a → b", "a → b → a", said), "the cycle is shown")
+        wanted = {2: "colour", 5: "number", 16: "outside", 17: "zz", 19: "service", 20: "inputs.prot", 21: "within_s"}
+        for at, word in wanted.items():
+            named = [line for line in lines if line.startswith(f"{file}:{at}:") and word in line]
+            self.assertTrue(named, f"line {at}: {word}\n{said}")
+        self.assertIn("a → b → a", said, "the cycle is shown")
         self.fails(3, "app", "show", "faulty")
         # The server judges for itself, for those that do not use this client.
         answer = w.call("PUT", "/v1/apps/faulty", {"toml": file.read_text(), "file_name": "bad.toml"})
@@ -201,14 +204,16 @@ health = { http = "http://x/", within_s = "soon" }
         typed = write_app(w.dir / "typed", "typed", {"a": component({"provision": [["true"]]})},
                           {"port": {"type": "number"}, "name": {}, "secret": {"sensitive": True}})
         w.consign("app", "apply", "-f", typed)
-        said = self.fails(1, "install", "create", "t", "--app", "typed", "--input", "port=eighty", "--input", "prot=1", "--input", "name=x")
+        said = self.fails(1, "install", "create", "t", "--app", "typed",
+                          "--input", "port=eighty", "--input", "prot=1", "--input", "name=x")
         for word in ("port", "number", "prot"):
             self.assertIn(word, said)
         said = self.fails(1, "install", "create", "t", "--app", "typed", "--input", "port=80")
         for word in ("name", "secret"):
             self.assertIn(word, said, "all that is missing, at once")
         self.fails(3, "install", "show", "t")
-        shown = w.json("install", "create", "t", "--app", "typed", "--input", "port=80", "--input", "name=x", "--input", "secret=hunter2")
+        shown = w.json("install", "create", "t", "--app", "typed",
+                       "--input", "port=80", "--input", "name=x", "--input", "secret=hunter2")
         self.assertEqual(shown["inputs"], {"port": 80, "name": "x", "secret": "(sensitive)"})
 
     def test_a_source_with_things_that_do_not_travel(self):
@@ -236,7 +241,8 @@ health = { http = "http://x/", within_s = "soon" }
         put("leaving", lambda path: path.symlink_to("../../../etc/passwd"))
         put("absolute", lambda path: path.symlink_to("/etc/passwd"))
         self.fails(3, "build", "odd", "--source", w.dir / "nowhere")
-        self.assertEqual({b["state"] for b in w.json("build", "list", "--app", "odd")["items"]}, {"failed"}, "only CI mode records")
+        recorded = {build["state"] for build in w.json("build", "list", "--app", "odd")["items"]}
+        self.assertEqual(recorded, {"failed"}, "CI mode records; the client queues nothing")
         w.consign("build", "odd", "--source", source)
 
 

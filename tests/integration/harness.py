@@ -240,8 +240,8 @@ class World:
 
     def consign(self, *args, expect=0, env=None, cwd=None, input=None):
         """Runs the client; AssertionError if it does not end with the exit code `expect`."""
-        done = subprocess.run([BINARY, *map(str, args)], env=self.env(**(env or {})), cwd=cwd or self.dir, input=input,
-                              stdin=None if input is not None else subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+        done = subprocess.run([BINARY, *map(str, args)], env=self.env(**(env or {})), cwd=cwd or self.dir, input=input or "",
+                              capture_output=True, text=True, timeout=120)
         if done.returncode != expect:
             raise AssertionError(f"consign {' '.join(map(str, args))}: exit code {done.returncode}, not {expect}\n"
                                  f"{done.stdout}{done.stderr}")

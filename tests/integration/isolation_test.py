@@ -60,7 +60,8 @@ class Isolation(Case):
         cls.a_token = w.get("/v1/tokens")["items"][-1]["id"]
         cls.build = w.get("/v1/builds")["items"][0]["id"]
         document = w.call("GET", "/v1/openapi.json", token=None).json
-        cls.routes = [(verb.upper(), path, about["x-access"]) for path, verbs in document["paths"].items() for verb, about in verbs.items()]
+        cls.routes = [(verb.upper(), path, about["x-access"]) for path, verbs in document["paths"].items()
+                      for verb, about in verbs.items()]
 
     def url(self, path):
         """`path` with ids that exist."""
@@ -77,10 +78,11 @@ class Isolation(Case):
 
     def state(self):
         """Everything that a request could have changed, as far as a user can see it."""
-        paths = ["/v1/apps", "/v1/builds", "/v1/apps/shop/releases", "/v1/installs", "/v1/deploys", "/v1/jobs", f"/v1/jobs/{self.job}",
-                 "/v1/agents", "/v1/tokens", "/v1/audit", "/v1/events?after=0"]
+        paths = ["/v1/apps", "/v1/builds", "/v1/apps/shop/releases", "/v1/installs", "/v1/deploys", "/v1/jobs",
+                 f"/v1/jobs/{self.job}", "/v1/agents", "/v1/tokens", "/v1/audit", "/v1/events?after=0"]
         text = json.dumps([self.world.get(path) for path in paths])
-        return re.sub(r'"(agent_)?last_seen": "[^"]*"', "", text) + self.world.call("GET", f"/v1/jobs/{self.job}/logs").body.decode()
+        log = self.world.call("GET", f"/v1/jobs/{self.job}/logs").body.decode()
+        return re.sub(r'"(agent_)?last_seen": "[^"]*"', "", text) + log
 
     def test_the_table_covers_every_route(self):
         described = {f"{verb} {path}" for verb, path, _ in self.routes if verb != "GET"}
@@ -180,8 +182,9 @@ class Isolation(Case):
 
     def test_odd_ids_and_paths(self):
         w = self.world
-        for path in ("/v1/jobs/nonsense", "/v1/jobs/job_0", "/v1/jobs/dep_01ARZ3NDEKTSV4RRFFQ69G5FAV", "/v1/jobs/%00", "/v1/jobs/..%2f..%2fx",
-                     "/v1/installs/nobody", "/v1/installs/%27%20OR%201=1", "/v1/apps/none", "/v1/nothing", "/nothing"):
+        for path in ("/v1/jobs/nonsense", "/v1/jobs/job_0", "/v1/jobs/dep_01ARZ3NDEKTSV4RRFFQ69G5FAV", "/v1/jobs/%00",
+                     "/v1/jobs/..%2f..%2fx", "/v1/installs/nobody", "/v1/installs/%27%20OR%201=1", "/v1/apps/none",
+                     "/v1/nothing", "/nothing"):
             with self.subTest(path=path):
                 self.problem(w.call("GET", path), 404, "not_found")
         for query in ("after=x", "after=1.5", "wait=soon"):

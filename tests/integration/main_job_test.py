@@ -21,7 +21,9 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_
 
 
 def web(edition, broken=False):
-    files = {"web.py": WEB, "page.html": f"{{{{ inputs.greeting }}}}, edition {edition}\n", **({"broken": "yes"} if broken else {})}
+    files = {"web.py": WEB, "page.html": f"{{{{ inputs.greeting }}}}, edition {edition}\n"}
+    if broken:
+        files["broken"] = "yes"
     return component({"service": ["./web.py", "{{ inputs.port }}"], "templates": ["page.html"],
                       "provision": [["sh", "-c", "echo provisioned for $CUSTOMER"]], "update": [["sh", "-c", "echo updated"]],
                       "teardown": [["sh", "-c", "echo torn down"]], "environment": {"CUSTOMER": "{{ install.name }}"},
@@ -33,7 +35,7 @@ def shop(edition, broken=False):
     return {"db": component(service("db of {{ install.name }}")), "web": web(edition, broken)}
 
 
-INPUTS = {"port": {"type": "number"}, "greeting": {"default": "Welcome"}, "password": {"sensitive": True, "default": "s3cr3t-value"}}
+INPUTS = {"port": {"type": "number"}, "greeting": {"default": "Welcome"}}
 
 
 class WholeLife(Case):
@@ -244,7 +246,8 @@ class Graph(Case):
         self.assertEqual(w.await_deploy(first["id"])["state"], "succeeded")
         ended = w.await_deploy(second["id"])
         self.assertEqual(ended["state"], "succeeded")
-        self.assertGreaterEqual(min(job["started_at"] for job in ended["jobs"]), w.get(f"/v1/deploys/{first['id']}")["finished_at"])
+        started = min(job["started_at"] for job in ended["jobs"])
+        self.assertGreaterEqual(started, w.get(f"/v1/deploys/{first['id']}")["finished_at"])
 
     def test_4_logs_follow_to_the_end(self):
         w = self.world
@@ -258,7 +261,8 @@ class Graph(Case):
         w.await_job(job, "succeeded")
         thread.join(30)
         self.assertFalse(thread.is_alive(), "following ends with the job")
-        self.assertEqual([line for line in followed["text"].splitlines() if line.startswith("line")], ["line 1", "line 2", "line 3"])
+        lines = [line for line in followed["text"].splitlines() if line.startswith("line")]
+        self.assertEqual(lines, ["line 1", "line 2", "line 3"])
 
 
 class Determinism(Case):

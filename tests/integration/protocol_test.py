@@ -153,7 +153,8 @@ class Polls(Protocol):
         answer = waiting()
         self.assertLess(time.monotonic() - started, 25, "woken, not timed out")
         [lease] = answer["leases"]
-        self.assertEqual((lease["job"], lease["kind"], lease["attempt"], lease["epoch"], lease["log_offset"]), (job, "apply", 1, 1, 0))
+        wanted = {"job": job, "kind": "apply", "attempt": 1, "epoch": 1, "log_offset": 0}
+        self.assertEqual({name: lease[name] for name in wanted}, wanted)
         self.assertEqual(lease["spec"]["install_name"], name)
         self.assertEqual(answer["next"]["renew_s"], 1)
         self.assertEqual(self.world.job(job)["agent"], agent.id)
@@ -220,7 +221,8 @@ class Leases(Protocol):
         before = self.world.job(job)
         step = {"steps": [{"seq": 1, "name": "x", "state": "running", "at": "2026-01-01T00:00:00Z"}]}
         for verb, body, query in (("start", None, ""), ("renew", None, ""), ("steps", step, ""), ("logs", b"lies\n", "?offset=0"),
-                                  ("outputs", {"a": 1}, ""), ("complete", {"outcome": "succeeded"}, ""), ("pull-token", None, "")):
+                                  ("outputs", {"a": 1}, ""), ("complete", {"outcome": "succeeded"}, ""),
+                                  ("pull-token", None, "")):
             for epoch in (old["epoch"], new["epoch"] + 1):
                 with self.subTest(verb=verb, epoch=epoch):
                     self.problem(agent.write(job, verb, epoch, body, query), 409, "lease_lost")

@@ -62,9 +62,10 @@ class PullTokens(Case):
                          (self.artifacts["a"]["repository"], self.artifacts["a"]["digest"], w.url))
 
         def copy(to):
-            return subprocess.run(["skopeo", "copy", "--src-tls-verify=false", "--src-creds", f"{token['username']}:{token['password']}",
-                                   f"docker://{self.host}/{token['repository']}@{token['digest']}", f"oci:{w.dir}/{to}:x"],
-                                  capture_output=True, text=True, env=w.env())
+            source = f"docker://{self.host}/{token['repository']}@{token['digest']}"
+            creds = f"{token['username']}:{token['password']}"
+            command = ["skopeo", "copy", "--src-tls-verify=false", "--src-creds", creds, source, f"oci:{w.dir}/{to}:x"]
+            return subprocess.run(command, capture_output=True, text=True, env=w.env())
 
         first = copy("first")
         self.assertEqual(first.returncode, 0, first.stderr)
@@ -112,16 +113,17 @@ class PullTokens(Case):
         sibling_body = json.dumps(sibling).encode()
         w.api("PUT", f"/v2/{mine['repository']}/manifests/{digest_of(sibling_body)}", sibling_body, token=self.owner,
               headers={"Content-Type": manifest.headers["Content-Type"]})
-        closed = [f"{other['repository']}/manifests/{other['digest']}", f"{other['repository']}/blobs/{theirs['layers'][0]['digest']}",
+        their_layer = theirs["layers"][0]["digest"]
+        closed = [f"{other['repository']}/manifests/{other['digest']}", f"{other['repository']}/blobs/{their_layer}",
                   f"{mine['repository']}/manifests/newest", f"{mine['repository']}/manifests/{digest_of(sibling_body)}",
                   f"{mine['repository']}/tags/list", "_catalog"]
         for path in closed:
             with self.subTest(path=path):
                 self.assertEqual(self.read(path, self.owner).status, 200, "the owner may")
                 self.assertIn(self.read(path, bearer).status, (401, 403, 404))
-        self.assertEqual(self.read(f"{mine['repository']}/blobs/{theirs['layers'][0]['digest']}", bearer).status, 404)
+        self.assertEqual(self.read(f"{mine['repository']}/blobs/{their_layer}", bearer).status, 404)
         for verb, path in (("PUT", f"{mine['repository']}/manifests/x"), ("POST", f"{mine['repository']}/blobs/uploads/"),
-                           ("POST", f"{mine['repository']}/blobs/uploads/?mount={theirs['layers'][0]['digest']}&from={other['repository']}"),
+                           ("POST", f"{mine['repository']}/blobs/uploads/?mount={their_layer}&from={other['repository']}"),
                            ("DELETE", f"{mine['repository']}/manifests/{mine['digest']}")):
             with self.subTest(verb=verb, path=path):
                 self.assertIn(w.call(verb, f"/v2/{path}", b"{}", token=bearer).status, (401, 403))
