@@ -1,6 +1,7 @@
 #include "auth.hpp"
 #include "consign/base/jwt.hpp"
 #include "consign/base/random.hpp"
+#include "jobs.hpp"
 #include <format>
 
 namespace consign::ims {
@@ -138,10 +139,18 @@ Result<protocol::EnrollResponse> enroll(Change& change, const Vendor& vendor, co
                                               [](const store::Row& row) { return row.string(0); }));
         response.install_name = name.value_or("");
         // One agent per install: enrolling a new one is how an agent is replaced.
-        CONSIGN_CHECK(change.tx.execute("UPDATE agents SET revoked=1 WHERE install=$1 AND id<>$2", {token->install, response.agent}));
+        CONSIGN_TRY(replaced, change.tx.query_all("SELECT id FROM agents WHERE install=$1 AND id<>$2 AND revoked=0",
+                                                  {token->install, response.agent}, [](const store::Row& row) { return row.id<AgentId>(0); }));
+        for (const auto& old : replaced) {
+            CONSIGN_CHECK(change.tx.execute("UPDATE agents SET revoked=1 WHERE id=$1", {old}));
+            change.effects.agents.insert(old);
+            change.effects.tell.insert(old);
+            CONSIGN_TRY(held, jobs::find(change.tx, "agent=$1 AND state IN ('leased', 'running')", {old}));
+            for (auto& job : held) CONSIGN_CHECK(jobs::lose(change, std::move(job), jobs::Loss::expired, "its agent was replaced"));
+        }
         CONSIGN_CHECK(change.tx.execute("UPDATE installs SET agent=$2 WHERE id=$1", {token->install, response.agent}));
     }
-    change.effects.people = true;
+    change.effects.agents.insert(response.agent);
     CONSIGN_CHECK(change.audit("agent " + response.agent.str(), "agent.enroll", token->install ? response.install_name : "build", request.hostname));
     CONSIGN_CHECK(change.event({.kind = "agent.enrolled", .install = token->install.str(), .detail = response.agent.str()}));
     return response;
@@ -159,7 +168,7 @@ Result<protocol::TokenView> make_user_token(Change& change, const protocol::Crea
     CONSIGN_CHECK(change.tx.execute("INSERT INTO user_tokens(id, hash, name, role, created_at, expires_at) VALUES ($1,$2,$3,$4,$5,$6)",
                                     {view.id, sha256_hex(*view.token), view.name, json::name_of(view.role), change.now, view.expires_at}));
     CONSIGN_CHECK(change.audit(actor, "token.create", view.name, json::name_of(view.role)));
-    change.effects.people = true;
+    change.effects.users = true;
     return view;
 }
 

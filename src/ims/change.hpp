@@ -18,7 +18,8 @@ struct Effects {
     std::map<Pool, int> wake;       ///< pool → how many jobs became claimable
     std::set<AgentId> tell;         ///< agents that have something to hear (a cancel)
     bool events = false;            ///< new rows in the event log
-    bool people = false;            ///< agents or user tokens changed: reload the directory
+    std::set<AgentId> agents;       ///< agents that are new or changed: the directory reads them again
+    bool users = false;             ///< user tokens changed
 };
 
 class Change {

@@ -4,9 +4,9 @@
 namespace consign::ims {
 
 net::Async<> Core::apply(std::shared_ptr<Effects> effects) {
-    if (effects->people) {
-        auto reloaded = co_await db->read([this](store::Connection& c) { return directory.reload(c); });
-        if (!reloaded) log::error("cannot reload agents and tokens", {{"error", to_string(reloaded.error())}});
+    if (!effects->agents.empty() || effects->users) {
+        auto read = co_await db->read([this, effects](store::Connection& c) { return directory.refresh(c, effects->agents, effects->users); });
+        if (!read) log::error("cannot read agents and tokens again", {{"error", to_string(read.error())}});
     }
     for (const auto& [pool, jobs] : effects->wake) dispatcher.wake(pool, jobs);
     for (const auto& id : effects->tell)

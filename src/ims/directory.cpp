@@ -3,35 +3,65 @@
 
 namespace consign::ims {
 
-Result<void> Directory::reload(store::Connection& c) {
-    std::unordered_map<AgentId, AgentEntry> agents;
-    CONSIGN_CHECK(c.query(
-        "SELECT id, kind, install, public_key, version, hostname, revoked, enrolled_at, last_seen FROM agents", {},
-        [&](const store::Row& row) {
-            AgentEntry entry{.id = row.id<AgentId>(0),
-                             .kind = json::enum_from<protocol::AgentKind>(row.text(1)).value_or(protocol::AgentKind::install),
-                             .install = row.id<InstallId>(2)};
-            auto key = PublicKey::from_pem(row.text(3));
-            if (!key) {
-                log::error("agent has an unreadable key; it cannot sign in", {{"agent", entry.id.str()}});
-                return true;
-            }
-            entry.key = *key;
-            entry.version = row.string(4);
-            entry.hostname = row.string(5);
-            entry.revoked = row.boolean(6);
-            entry.enrolled_at = row.time(7);
-            entry.presence = std::make_shared<Presence>();
-            if (const auto seen = row.optional_time(8)) entry.presence->last_seen = *seen;
-            agents.emplace(entry.id, std::move(entry));
-            return true;
-        }));
-    // The session survives an IMS restart: an agent that goes on polling is not a new one.
-    CONSIGN_CHECK(c.query("SELECT agent, id FROM agent_sessions WHERE superseded = 0", {}, [&](const store::Row& row) {
-        if (const auto found = agents.find(row.id<AgentId>(0)); found != agents.end())
-            found->second.presence->session = row.id<SessionId>(1);
+namespace {
+
+constexpr std::string_view kAgentSelect =
+    "SELECT a.id, a.kind, a.install, a.public_key, a.version, a.hostname, a.revoked, a.enrolled_at, a.last_seen, s.id "
+    "FROM agents a LEFT JOIN agent_sessions s ON s.agent = a.id AND s.superseded = 0 ";
+
+std::optional<AgentEntry> agent_of_row(const store::Row& row) {
+    AgentEntry entry{.id = row.id<AgentId>(0),
+                     .kind = json::enum_from<protocol::AgentKind>(row.text(1)).value_or(protocol::AgentKind::install),
+                     .install = row.id<InstallId>(2)};
+    auto key = PublicKey::from_pem(row.text(3));
+    if (!key) {
+        log::error("agent has an unreadable key; it cannot sign in", {{"agent", entry.id.str()}});
+        return std::nullopt;
+    }
+    entry.key = *key;
+    entry.version = row.string(4);
+    entry.hostname = row.string(5);
+    entry.revoked = row.boolean(6);
+    entry.enrolled_at = row.time(7);
+    entry.presence = std::make_shared<Presence>();
+    if (const auto seen = row.optional_time(8)) entry.presence->last_seen = *seen;
+    // The session survives a restart of this server: an agent that goes on polling is not a new one.
+    entry.presence->session = row.id<SessionId>(9);
+    return entry;
+}
+
+} // namespace
+
+void Directory::put(AgentEntry entry) {
+    std::lock_guard lock(mutex_);
+    if (entry.install) {
+        if (!entry.revoked) by_install_[entry.install] = entry.id;
+        else if (const auto found = by_install_.find(entry.install); found != by_install_.end() && found->second == entry.id)
+            by_install_.erase(found);
+    }
+    // Requests that are under way hold on to the presence there is.
+    if (const auto known = agents_.find(entry.id); known != agents_.end()) entry.presence = known->second.presence;
+    agents_.insert_or_assign(entry.id, std::move(entry));
+}
+
+Result<void> Directory::load(store::Connection& c) {
+    CONSIGN_CHECK(c.query(kAgentSelect, {}, [&](const store::Row& row) {
+        if (auto entry = agent_of_row(row)) put(std::move(*entry));
         return true;
     }));
+    return load_users(c);
+}
+
+Result<void> Directory::refresh(store::Connection& c, const std::set<AgentId>& agents, bool users) {
+    for (const auto& id : agents)
+        CONSIGN_CHECK(c.query(std::string(kAgentSelect) + "WHERE a.id=$1", {id}, [&](const store::Row& row) {
+            if (auto entry = agent_of_row(row)) put(std::move(*entry));
+            return true;
+        }));
+    return users ? load_users(c) : Result<void>{};
+}
+
+Result<void> Directory::load_users(store::Connection& c) {
     std::unordered_map<std::string, UserEntry> users;
     CONSIGN_CHECK(c.query("SELECT hash, id, name, role, expires_at FROM user_tokens WHERE revoked=0", {},
                           [&](const store::Row& row) {
@@ -43,11 +73,7 @@ Result<void> Directory::reload(store::Connection& c) {
                                                       .expires_at = row.optional_time(4)});
                               return true;
                           }));
-
     std::lock_guard lock(mutex_);
-    for (auto& [id, entry] : agents) // requests that are under way hold on to the presence there is
-        if (const auto known = agents_.find(id); known != agents_.end()) entry.presence = known->second.presence;
-    agents_ = std::move(agents);
     users_ = std::move(users);
     return {};
 }
@@ -60,9 +86,10 @@ std::optional<AgentEntry> Directory::agent(const AgentId& id) const {
 
 std::optional<AgentEntry> Directory::agent_of(const InstallId& install) const {
     std::lock_guard lock(mutex_);
-    for (const auto& [id, entry] : agents_)
-        if (entry.install == install && !entry.revoked) return entry;
-    return std::nullopt;
+    const auto id = by_install_.find(install);
+    if (id == by_install_.end()) return std::nullopt;
+    const auto found = agents_.find(id->second);
+    return found == agents_.end() ? std::nullopt : std::optional(found->second);
 }
 
 std::vector<AgentEntry> Directory::agents() const {

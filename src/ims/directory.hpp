@@ -1,6 +1,6 @@
 #pragma once
 // Who there is: agents and holders of user tokens, kept in memory so that no request pays a query to be authenticated.
-// The rows in the store are the truth; reload() after a change.
+// The rows in the store are the truth; refresh() after a change.
 #include "change.hpp"
 #include "consign/base/keys.hpp"
 #include "consign/net/mailbox.hpp"
@@ -44,7 +44,8 @@ struct UserEntry {
 /// Any thread.
 class Directory {
   public:
-    Result<void> reload(store::Connection& c);
+    Result<void> load(store::Connection& c); ///< everything, at the start
+    Result<void> refresh(store::Connection& c, const std::set<AgentId>& agents, bool users);
 
     std::optional<AgentEntry> agent(const AgentId& id) const;
     std::optional<AgentEntry> agent_of(const InstallId& install) const; ///< the one that is not revoked
@@ -56,8 +57,12 @@ class Directory {
     static std::optional<Time> last_seen(const AgentEntry& agent);
 
   private:
+    void put(AgentEntry entry);
+    Result<void> load_users(store::Connection& c);
+
     mutable std::mutex mutex_;
     std::unordered_map<AgentId, AgentEntry> agents_;
+    std::unordered_map<InstallId, AgentId> by_install_; ///< agents that are not revoked
     std::unordered_map<std::string, UserEntry> users_; ///< by the token's hash
 };
 

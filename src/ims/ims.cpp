@@ -130,7 +130,7 @@ Result<std::unique_ptr<Ims>> Ims::start(ImsOptions options) {
     core.vendor = std::move(vendor);
     CONSIGN_TRY(owner, ensure_owner(options.data, *core.db, core.clock.now()));
     impl.owner_token = owner;
-    CONSIGN_CHECK(core.db->read_blocking([&](store::Connection& c) { return core.directory.reload(c); }));
+    CONSIGN_CHECK(core.db->read_blocking([&](store::Connection& c) { return core.directory.load(c); }));
 
     impl.api = std::make_unique<Api>(core);
     impl.gateway = std::make_unique<Gateway>(core);

@@ -88,9 +88,13 @@ Result<void> transition(Change& change, Job& job, JobEvent event, std::string_vi
 /// The fence: the job, if `holder` has its live lease.
 Result<Job> fenced(store::Connection& c, const JobId& id, const Holder& holder) {
     CONSIGN_TRY(job, get(c, id));
-    // Another agent's job does not exist for this one; after a requeue the old holder is told that it lost it.
-    if (job.agent != holder.agent) return fail(Code::not_found, "no job " + id.str());
-    if (job.epoch != holder.epoch || !model::is_held(job.state))
+    if (job.agent != holder.agent) {
+        // Another agent's job does not exist for this one, unless it held that very lease once.
+        CONSIGN_TRY(held_once, c.query_one("SELECT 1 FROM job_attempts WHERE job=$1 AND epoch=$2 AND agent=$3",
+                                           {id, holder.epoch, holder.agent}, [](const store::Row&) { return true; }));
+        if (!held_once) return fail(Code::not_found, "no job " + id.str());
+    }
+    if (job.agent != holder.agent || job.epoch != holder.epoch || !model::is_held(job.state))
         return fail(Code::lease_lost, std::format("the lease of job {} with epoch {} is over (now {}, epoch {})", id.str(),
                                                   holder.epoch, json::name_of(job.state), job.epoch),
                     "stop this attempt; another one may be running");
@@ -179,6 +183,8 @@ Result<std::vector<Job>> claim(Change& change, const Pool& pool, const AgentId& 
         job.deadline = change.now + lease;
         // transition() keeps the deadline of a held state.
         CONSIGN_CHECK(transition(change, job, JobEvent::claim));
+        CONSIGN_CHECK(change.tx.execute("INSERT INTO job_attempts(job, epoch, attempt, agent, claimed_at) VALUES ($1,$2,$3,$4,$5)",
+                                        {job.id, job.epoch, job.attempt, agent, change.now}));
         claimed.push_back(std::move(job));
     }
     return claimed;
@@ -251,7 +257,6 @@ Result<void> lose(Change& change, Job job, Loss loss, std::string_view reason) {
         job.error = std::format("agent_lost: {} attempts ended without a result ({})", job.attempt, reason);
         return transition(change, job, JobEvent::exhaust, job.error);
     }
-    // `agent` stays until the next claim, so that the old holder hears lease_lost rather than not_found.
     return transition(change, job, JobEvent::requeue, reason);
 }
 

@@ -118,6 +118,15 @@ CREATE TABLE job_dependencies (
     PRIMARY KEY (job, depends_on)
 );
 CREATE INDEX job_dependents ON job_dependencies(depends_on);
+-- Who held which lease: a late write is told that its lease is lost, and history knows every attempt.
+CREATE TABLE job_attempts (
+    job        TEXT NOT NULL REFERENCES jobs(id),
+    epoch      BIGINT NOT NULL,
+    attempt    BIGINT NOT NULL,
+    agent      TEXT NOT NULL,
+    claimed_at BIGINT NOT NULL,
+    PRIMARY KEY (job, epoch)
+);
 CREATE TABLE job_steps (
     job         TEXT NOT NULL REFERENCES jobs(id),
     attempt     BIGINT NOT NULL,

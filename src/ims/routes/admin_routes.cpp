@@ -35,7 +35,7 @@ Answer revoke_token(Call& call) {
     CONSIGN_CO_CHECK(co_await call.core.change([id, who = call.caller.name()](Change& change) -> Result<void> {
         CONSIGN_TRY(rows, change.tx.execute("UPDATE user_tokens SET revoked=1 WHERE id=$1 AND revoked=0", {id}));
         if (rows == 0) return fail(Code::not_found, "no token " + id.str(), "see: consign user list");
-        change.effects.people = true;
+        change.effects.users = true;
         return change.audit(who, "token.revoke", id.str());
     }));
     co_return net::Response::empty(204);

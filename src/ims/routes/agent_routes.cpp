@@ -46,7 +46,7 @@ Answer revoke(Call& call) {
         if (rows == 0) return fail(Code::not_found, "no agent " + id.str(), "see: consign agent list");
         CONSIGN_TRY(held, jobs::find(change.tx, "agent=$1 AND state IN ('leased', 'running')", {id}));
         for (auto& job : held) CONSIGN_CHECK(jobs::lose(change, std::move(job), jobs::Loss::expired, "its agent was revoked"));
-        change.effects.people = true;
+        change.effects.agents.insert(id);
         change.effects.tell.insert(id);
         CONSIGN_CHECK(change.audit(who, "agent.revoke", id.str()));
         return change.event({.kind = "agent.revoked", .detail = id.str()});
