@@ -127,6 +127,9 @@ Async<Result<MessageHead>> Client::Impl::read_head(ClientConnection& connection,
     for (;;) {
         auto text = co_await connection.incoming.read_head(kHeadLimit, deadline);
         answered = text ? !text->empty() : connection.incoming.has_bytes();
+        if (!text && text.error().code == Code::invalid_argument)
+            co_return fail(Code::unavailable, "the server's answer is not HTTP: " + text.error().message,
+                           "check whether its URL begins with http:// or https://");
         if (!text) co_return std::unexpected(std::move(text).error());
         if (text->empty())
             co_return fail(Code::unavailable, "the server closed the connection without an answer");

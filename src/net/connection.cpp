@@ -122,6 +122,8 @@ Async<bool> Connection::receive(Request& request) {
         co_return co_await refuse(std::move(text).error(), 431);
     if (!text && text.error().code == Code::timed_out)
         co_return co_await refuse({Code::timed_out, "the request's head took too long"}, 408);
+    if (!text && text.error().code == Code::invalid_argument)
+        co_return co_await refuse(std::move(text).error(), 400);
     if (!text || text->empty()) co_return false;
     auto parsed = parse_request_head(*text);
     if (!parsed) {

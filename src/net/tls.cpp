@@ -37,6 +37,10 @@ bool is_address(const std::string& host) {
 
 Result<TlsContext> make_server_tls(const std::string& certificate_file, const std::string& key_file) {
     CONSIGN_TRY(context, make_context(TLS_server_method()));
+    // Agents keep their connections for days and do not resume sessions: tickets would cost a write buffer
+    // of 16 KiB at the client that reads them, and a key to rotate here.
+    SSL_CTX_set_num_tickets(context.get(), 0);
+    SSL_CTX_set_options(context.get(), SSL_OP_NO_TICKET);
     if (SSL_CTX_use_certificate_chain_file(context.get(), certificate_file.c_str()) != 1)
         return fail(Code::invalid_argument,
                     "cannot use the TLS certificate " + certificate_file + ": " + last_reason(),
@@ -86,7 +90,8 @@ Error tls_error(SSL* ssl, std::string_view doing) {
     const std::string reason = last_reason();
     if (SSL_is_server(ssl) || verdict == X509_V_OK || SSL_is_init_finished(ssl))
         return {Code::unavailable, std::string(doing) + ": " + reason};
-    Error error{Code::unauthenticated,
+    // Not unauthenticated: it is the server that cannot show who it is, and that may pass.
+    Error error{Code::unavailable,
                 std::string(doing) + ": certificate refused: " + X509_verify_cert_error_string(verdict)};
     switch (verdict) {
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:

@@ -101,6 +101,14 @@ TEST_CASE("a head beyond the limit is refused with 431") {
     CHECK(status_in(answer) == 431);
 }
 
+TEST_CASE("a TLS hello at a plain port is refused at once, not when the head is overdue") {
+    Running running(hello, {.header_deadline = 1h});
+    Raw raw(running.server->port());
+    const auto answer = raw.say(std::string("\x16\x03\x01\x02\x00\x01", 6)).hear("TLS");
+    CHECK(answer.starts_with("HTTP/1.1 400"));
+    CHECK(answer.ends_with("TLS"));
+}
+
 TEST_CASE("slow heads and idle connections are closed") {
     Running running(hello, {.header_deadline = 100ms, .idle_deadline = 100ms});
     Raw slow(running.server->port());
