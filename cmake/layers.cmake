@@ -14,11 +14,29 @@ function(consign_layer layer)
   endforeach()
   target_link_libraries(consign_${layer} PUBLIC ${CONSIGN_LIBRARIES_${layer}})
 
+  consign_precompile(consign_${layer})
+
   # SQL and other text is written as files beside the code and embedded: see cmake/embed.cmake.
   file(GLOB_RECURSE embedded CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${layer}/*.sql)
   foreach(file IN LISTS embedded)
     consign_embed(consign_${layer} ${file})
   endforeach()
+endfunction()
+
+# The standard library, nlohmann/json and Asio's awaitable are half of what a file costs to compile. Precompiled for
+# release, where the clock of a clean build matters; the other presets compile without, and so find a missing include.
+option(CONSIGN_PCH "Precompile the common headers" OFF)
+function(consign_precompile target)
+  if(NOT CONSIGN_PCH)
+    return()
+  endif()
+  if(target STREQUAL "consign_base")
+    return() # small files, and without Asio
+  elseif(target STREQUAL "consign_net")
+    target_precompile_headers(${target} PRIVATE ${CMAKE_SOURCE_DIR}/cmake/precompiled.hpp)
+  else()
+    target_precompile_headers(${target} REUSE_FROM consign_net)
+  endif()
 endfunction()
 
 # `#include "embedded/<layer>/<path>.inc"` yields the file as a C++ raw string literal.

@@ -2,10 +2,12 @@
 #include "consign/base/jwt.hpp"
 #include "consign/base/random.hpp"
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <fcntl.h>
 #include <fstream>
 #include <iostream>
+#include <sstream>
 #include <thread>
 #include <unistd.h>
 
