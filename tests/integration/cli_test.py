@@ -45,8 +45,8 @@ class Cli(Case):
     def test_3_not_found(self):
         absent = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
         for args in (["app", "show", "none"], ["install", "show", "none"], ["deploy", "none"],
-                     ["deploy", "acme", "--release", "9"], ["build", "shop/none"], ["build", "show", f"bld_{absent}"], ["logs", f"job_{absent}"],
-                     ["job", "cancel", "none"], ["agent", "revoke", f"agt_{absent}"]):
+                     ["deploy", "acme", "--release", "9"], ["build", "shop/none"], ["build", "show", f"bld_{absent}"],
+                     ["logs", f"job_{absent}"], ["job", "cancel", "none"], ["agent", "revoke", f"agt_{absent}"]):
             with self.subTest(args=args):
                 self.assertIn(args[-1].removeprefix("shop/"), self.fails(3, *args), "it names what is not there")
 

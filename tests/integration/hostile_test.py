@@ -70,7 +70,8 @@ class Hostile(Case):
         self.registry("PUT", f"manifests/{digest(body)}", body, **{"Content-Type": good.headers["Content-Type"]})
         w.api("POST", "/v1/builds/record", {
             "app": "shop", "component": "a", "config_version": w.get("/v1/apps/shop")["config_version"],
-            "outcome": "succeeded", "result": {"digest": digest(body), "media_type": good.headers["Content-Type"], "size": len(layer)}})
+            "outcome": "succeeded",
+            "result": {"digest": digest(body), "media_type": good.headers["Content-Type"], "size": len(layer)}})
         w.api("POST", "/v1/apps/shop/releases", {"version": version})
 
     def test_an_archive_cannot_write_outside(self):
