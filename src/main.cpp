@@ -110,7 +110,7 @@ Result<void> run_build_here(const cli::BuildHereFlags& flags) {
                                            .component = slash == std::string::npos ? std::string{} : flags.target.substr(slash + 1),
                                            .source_root = flags.source,
                                            .ca_file = flags.ca_file,
-                                           .log = [](std::string_view line) { std::cerr << line; }},
+                                           .log = [](std::string_view line) { std::cerr << line << std::endl; }},
                                           stop.token()));
     if (flags.json) {
         std::cout << json::dump(json::encode(protocol::List<protocol::BuildView>{builds}), 2) << "\n";
