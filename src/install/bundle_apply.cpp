@@ -5,8 +5,9 @@
 //   switch      state.json says `candidate` before anything is stopped
 //   health      then state.json says `active`, or the switch is undone
 //
-// An attempt that finds its own release as the candidate goes on at the switch, which does nothing twice. Whoever
-// finds another candidate undoes it first. So does the agent's start, if the candidate's service died with the machine.
+// An attempt that finds its own release as the candidate goes on at the switch, which does nothing twice.
+// Whoever finds another candidate undoes it first. So does the agent's start, if the candidate's service died
+// with the machine.
 #include "install/bundle_apply.hpp"
 #include "consign/base/log.hpp"
 #include "install/health.hpp"
@@ -32,10 +33,11 @@ Result<void> run_commands(agent::JobContext& context, const std::vector<model::A
                           const ReleaseState& release, const ComponentPaths& paths) {
     for (const auto& argv : commands) {
         context.log("$ " + show(argv) + "\n");
-        const auto status = consign::run({.argv = argv,
-                                          .directory = paths.release(release.directory),
-                                          .environment = environment_of(release.run)},
-                                         [&](std::string_view piece) { context.log(piece); }, context.stop());
+        const auto status = consign::run(
+            {.argv = argv,
+             .directory = paths.release(release.directory),
+             .environment = environment_of(release.run)},
+            [&](std::string_view piece) { context.log(piece); }, context.stop());
         if (!status) return std::unexpected(status.error());
         if (!status->ok())
             return fail(Code::failed, "'" + show(argv) + "' ended with " + status->describe(),
@@ -58,7 +60,8 @@ agent::JobOutcome BundleApply::run() {
     context_.begin_step("prepare");
     auto release = prepare();
     if (!release) return failed(release.error());
-    if (context_.stop().stop_requested()) return failed({Code::cancelled, "cancelled before anything was changed"});
+    if (context_.stop().stop_requested())
+        return failed({Code::cancelled, "cancelled before anything was changed"});
 
     const bool interrupted = state_.candidate && state_.candidate->directory == release->directory;
     if (state_.candidate && !interrupted) {
@@ -78,8 +81,9 @@ agent::JobOutcome BundleApply::run() {
 
 Result<ReleaseState> BundleApply::prepare() {
     const auto& spec = deployment_.spec;
-    CONSIGN_TRY(prepared, prepare_release(paths_, spec, make_scope(spec, options_.data, options_.registry),
-                                          [this](const std::filesystem::path& target) { return unpack(target); }));
+    CONSIGN_TRY(prepared,
+                prepare_release(paths_, spec, make_scope(spec, options_.data, options_.registry),
+                                [this](const std::filesystem::path& target) { return unpack(target); }));
     context_.log((prepared.reused ? "using the release directory that is here: " : "unpacked to ") +
                  paths_.release(prepared.name).string() + "\n");
     return ReleaseState{.version = spec.release,
@@ -90,19 +94,21 @@ Result<ReleaseState> BundleApply::prepare() {
 
 Result<void> BundleApply::unpack(const std::filesystem::path& target) {
     const auto file = context_.scratch() / "layer";
-    CONSIGN_CHECK(context_.io().run(artifact::download_blob(deployment_.repository, deployment_.manifest.layer, file,
-                                                            context_.io().blocking()),
-                                    context_.stop()));
+    CONSIGN_CHECK(
+        context_.io().run(artifact::download_blob(deployment_.repository, deployment_.manifest.layer, file,
+                                                  context_.io().blocking()),
+                          context_.stop()));
     auto unpacked = artifact::unpack_layer(file, target, {}, context_.stop());
     (void)remove_tree(file); // the scratch directory goes with the attempt in any case
     return unpacked;
 }
 
-/// The same files, rendered the same, are active already: all that may have changed is what the release is called.
+/// The same files, rendered the same, are active already: all that may have changed is what the release is
+/// called.
 agent::JobOutcome BundleApply::confirm_unchanged(ReleaseState release) {
     context_.begin_step("health");
-    const bool relabelled =
-        state_.active->version != release.version || state_.active->artifact.repository != release.artifact.repository;
+    const bool relabelled = state_.active->version != release.version ||
+                            state_.active->artifact.repository != release.artifact.repository;
     state_.active = std::move(release);
     if (relabelled)
         if (auto saved = save_state(paths_, state_); !saved) return failed(saved.error());
@@ -118,13 +124,15 @@ agent::JobOutcome BundleApply::confirm_unchanged(ReleaseState release) {
     if (context_.stop().stop_requested()) return failed({Code::cancelled, "cancelled; nothing was changed"});
 
     context_.log("this release is active, but not healthy (" +
-                 (healthy ? std::string("its service is down") : healthy.error().message) + "): restarting it\n");
+                 (healthy ? std::string("its service is down") : healthy.error().message) +
+                 "): restarting it\n");
     LogTail tail(paths_.service_log(), kServiceLogBudgetBytes);
     if (auto stopped = supervisor_.stop(component_); !stopped) return failed(stopped.error());
     auto restarted = switchover_.activate(active);
     if (restarted) restarted = await_healthy(context_, supervisor_, component_, active, paths_, tail);
     if (!restarted)
-        return failed(with_context(restarted.error(), "health check of " + component_ + " " + active.version + " failed"));
+        return failed(with_context(restarted.error(),
+                                   "health check of " + component_ + " " + active.version + " failed"));
     return succeeded(true, "restarted");
 }
 
@@ -176,8 +184,9 @@ agent::JobOutcome BundleApply::go_back(Error error) {
         return failed(std::move(error));
     }
     if (!restored) {
-        error.message += "; rolled back to " + state_.active->version +
-                         ", whose service cannot be started now (it is tried again): " + restored.error().message;
+        error.message +=
+            "; rolled back to " + state_.active->version +
+            ", whose service cannot be started now (it is tried again): " + restored.error().message;
         return failed(std::move(error), true);
     }
     error.message += "; rolled back to " + state_.active->version + await_restored();
@@ -189,7 +198,8 @@ std::string BundleApply::await_restored() {
     // Whoever asked to stop waits for us, and the supervisor needs nobody to watch it.
     if (context_.stop().stop_requested()) return "";
     auto release = *state_.active;
-    if (release.run.health) release.run.health->within_s = std::min(release.run.health->within_s, kRestoredWithin);
+    if (release.run.health)
+        release.run.health->within_s = std::min(release.run.health->within_s, kRestoredWithin);
     LogTail tail(paths_.service_log(), kServiceLogBudgetBytes);
     const auto healthy = await_healthy(context_, supervisor_, component_, release, paths_, tail);
     if (healthy || healthy.error().code == Code::cancelled) return "";
@@ -201,8 +211,10 @@ void BundleApply::forget_old_releases() {
     std::set<std::string> kept;
     for (const auto* release : {&state_.active, &state_.previous, &state_.candidate})
         if (*release) kept.insert((*release)->directory);
-    if (auto removed = keep_only(paths_, kept); !removed) // room is lost, nothing else; the next deploy tries again
-        log::warn("cannot remove old releases", {{"component", component_}, {"error", to_string(removed.error())}});
+    if (auto removed = keep_only(paths_, kept);
+        !removed) // room is lost, nothing else; the next deploy tries again
+        log::warn("cannot remove old releases",
+                  {{"component", component_}, {"error", to_string(removed.error())}});
 }
 
 agent::JobOutcome BundleApply::failed(Error error, bool rolled_back) {

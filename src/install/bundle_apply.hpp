@@ -34,7 +34,8 @@ class BundleApply {
     ComponentState state_;
 };
 
-/// Runs each command in the release directory, its output in the job's log. failed names the command and how it ended.
+/// Runs each command in the release directory, its output in the job's log. failed names the command and how
+/// it ended.
 Result<void> run_commands(agent::JobContext& context, const std::vector<model::Argv>& commands,
                           const ReleaseState& release, const ComponentPaths& paths);
 

@@ -1,6 +1,6 @@
 #include "install/bundle_deployer.hpp"
-#include "install/bundle_apply.hpp"
 #include "consign/base/random.hpp"
+#include "install/bundle_apply.hpp"
 #include <unistd.h>
 
 namespace consign::install {
@@ -8,10 +8,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Renamed first: a component is there or not, never half. What a crash leaves behind is swept when the site opens.
+/// Renamed first: a component is there or not, never half. What a crash leaves behind is swept when the site
+/// opens.
 Result<void> remove_component(const ComponentPaths& paths) {
     const auto doomed =
-        paths.home.parent_path() / (std::string(kRemovedPrefix) + paths.home.filename().string() + "-" + to_hex(random_bytes(4)));
+        paths.home.parent_path() /
+        (std::string(kRemovedPrefix) + paths.home.filename().string() + "-" + to_hex(random_bytes(4)));
     if (::rename(paths.home.c_str(), doomed.c_str()) != 0) {
         if (errno == ENOENT) return {};
         return fail_errno("cannot remove '" + paths.home.string() + "'", errno);
@@ -35,7 +37,8 @@ class BundleDeployer final : public Deployer {
         auto done = tear_down(context, paths, component, state);
         context.end_step(done ? protocol::StepState::succeeded : protocol::StepState::failed,
                          done ? "" : done.error().message);
-        if (done) return {.error = std::nullopt, .result = json::encode(protocol::ApplyResult{.changed = true})};
+        if (done)
+            return {.error = std::nullopt, .result = json::encode(protocol::ApplyResult{.changed = true})};
         return {.error = done.error(), .result = json::encode(result_of(state))};
     }
 
@@ -44,8 +47,8 @@ class BundleDeployer final : public Deployer {
         if (!loaded) return {};
         Switchover switchover(supervisor_, component, paths);
         if (loaded->candidate) {
-            // A switch was interrupted. If the new service lives, the repeated job decides; if it died with the agent
-            // or the machine, the confirmed release is the better one to run until then.
+            // A switch was interrupted. If the new service lives, the repeated job decides; if it died with
+            // the agent or the machine, the confirmed release is the better one to run until then.
             const auto record = read_service_record(paths);
             if (!record || record->release != loaded->candidate->directory || !is_alive(*record))
                 return switchover.restore(*loaded);
@@ -55,12 +58,13 @@ class BundleDeployer final : public Deployer {
     }
 
   private:
-    Result<void> tear_down(agent::JobContext& context, const ComponentPaths& paths, const std::string& component,
-                           ComponentState& state) {
+    Result<void> tear_down(agent::JobContext& context, const ComponentPaths& paths,
+                           const std::string& component, ComponentState& state) {
         context.begin_step("teardown");
         CONSIGN_TRY(loaded, load_state(paths));
         if (loaded) state = std::move(*loaded);
-        if (!state.active && !state.candidate) context.log("'" + component + "' is not here: nothing to run\n");
+        if (!state.active && !state.candidate)
+            context.log("'" + component + "' is not here: nothing to run\n");
         if (const auto& release = state.active ? state.active : state.candidate) {
             std::error_code ignored;
             if (fs::is_directory(paths.release(release->directory), ignored))
@@ -70,7 +74,8 @@ class BundleDeployer final : public Deployer {
         }
 
         context.begin_step("stop");
-        if (context.stop().stop_requested()) return fail(Code::cancelled, "cancelled before the service was stopped");
+        if (context.stop().stop_requested())
+            return fail(Code::cancelled, "cancelled before the service was stopped");
         CONSIGN_CHECK(Switchover(supervisor_, component, paths).deactivate());
 
         context.begin_step("remove");

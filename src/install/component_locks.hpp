@@ -13,7 +13,8 @@ class ComponentLocks {
   public:
     class Guard {
       public:
-        Guard(ComponentLocks& locks, std::string component) : locks_(&locks), component_(std::move(component)) {}
+        Guard(ComponentLocks& locks, std::string component)
+            : locks_(&locks), component_(std::move(component)) {}
         Guard(Guard&& other) noexcept
             : locks_(std::exchange(other.locks_, nullptr)), component_(std::move(other.component_)) {}
         Guard& operator=(Guard&&) = delete;
@@ -33,7 +34,8 @@ class ComponentLocks {
     Result<Guard> acquire(const std::string& component, std::stop_token stop) {
         std::unique_lock hold(mutex_);
         if (!changed_.wait(hold, std::move(stop), [&] { return !busy_.contains(component); }))
-            return fail(Code::cancelled, "cancelled while another operation on '" + component + "' was going on");
+            return fail(Code::cancelled,
+                        "cancelled while another operation on '" + component + "' was going on");
         busy_.insert(component);
         return Guard(*this, component);
     }

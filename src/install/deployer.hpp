@@ -13,8 +13,9 @@ struct Deployment {
     ComponentPaths paths;
 };
 
-/// Brings artifacts of one component type to life. Both operations are safe to repeat after a crash at any point; one
-/// at a time per component. They block and report their steps to the context; the state they leave is on disk.
+/// Brings artifacts of one component type to life. Both operations are safe to repeat after a crash at any
+/// point; one at a time per component. They block and report their steps to the context; the state they leave
+/// is on disk.
 class Deployer {
   public:
     virtual ~Deployer() = default;

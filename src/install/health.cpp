@@ -12,8 +12,9 @@ using namespace std::chrono_literals;
 
 constexpr auto kHttpDeadline = 5s, kTcpDeadline = 5s, kCommandDeadline = 10s;
 constexpr auto kFirstPause = 250ms, kLongestPause = 1000ms;
-// A success counts once the service has been up this long: on a port that is taken, another process answers the probe
-// while the new service is still on its way to fail. Without a probe, staying up is all there is to see.
+// A success counts once the service has been up this long: on a port that is taken, another process answers
+// the probe while the new service is still on its way to fail. Without a probe, staying up is all there is to
+// see.
 constexpr auto kSettledWithProbe = 500ms, kSettledAlone = 2000ms;
 // With restarts after 1 s and 2 s: three ends within the first seconds are no accident.
 constexpr int kTooManyExits = 3;
@@ -36,7 +37,8 @@ net::Async<Result<void>> get(net::Client& http, net::Url url) {
     const auto got = co_await response->body->read(std::as_writable_bytes(std::span(said)));
     said.resize(got ? *got : 0);
     said.resize(std::min(said.find_first_of("\r\n"), said.size()));
-    co_return fail(Code::failed, asked + std::to_string(response->status) + (said.empty() ? "" : ": " + said));
+    co_return fail(Code::failed,
+                   asked + std::to_string(response->status) + (said.empty() ? "" : ": " + said));
 }
 
 Result<void> probe_http(agent::JobContext& context, const std::string& text) {
@@ -50,19 +52,21 @@ Result<void> probe_command(agent::JobContext& context, const model::Argv& argv, 
         output += piece;
         if (output.size() > 4096) output.erase(0, output.size() - 2048);
     };
-    const auto status = consign::run({.argv = argv, .directory = site.directory, .environment = site.environment},
-                                     keep_end, context.stop(), {.timeout = kCommandDeadline, .grace = 1s});
+    const auto status =
+        consign::run({.argv = argv, .directory = site.directory, .environment = site.environment}, keep_end,
+                     context.stop(), {.timeout = kCommandDeadline, .grace = 1s});
     if (!status && status.error().code == Code::cancelled) return std::unexpected(status.error());
     if (!status) return fail(Code::failed, status.error().message);
     if (status->ok()) return {};
     while (!output.empty() && (output.back() == '\n' || output.back() == '\r')) output.pop_back();
-    const auto last = output.rfind('\n') == std::string::npos ? output : output.substr(output.rfind('\n') + 1);
+    const auto last =
+        output.rfind('\n') == std::string::npos ? output : output.substr(output.rfind('\n') + 1);
     return fail(Code::failed,
                 "'" + argv[0] + "' ended with " + status->describe() + (last.empty() ? "" : ": " + last));
 }
 
-/// Whether the service is up and has been for long enough; the error says what it does instead (unavailable: nothing
-/// wrong, it only needs time).
+/// Whether the service is up and has been for long enough; the error says what it does instead (unavailable:
+/// nothing wrong, it only needs time).
 Result<void> check_service(const ServiceStatus& status, const ReleaseState& release, bool has_probe) {
     if (status.running && status.release == release.directory &&
         Steady::now() - status.since >= (has_probe ? kSettledWithProbe : kSettledAlone))
@@ -132,7 +136,8 @@ Result<void> await_healthy(agent::JobContext& context, Supervisor& supervisor, c
         const auto status = supervisor.status(component);
         // A probe that fails while the service is down says less than why it is down.
         if (!run.service.empty())
-            if (auto up = check_service(status, release, run.health.has_value()); !up && (tried || !status.running))
+            if (auto up = check_service(status, release, run.health.has_value());
+                !up && (tried || !status.running))
                 tried = std::move(up);
         log.copy();
         if (tried) return {};

@@ -28,8 +28,9 @@ Result<void> check_name(const std::string& component) {
 
 InstallJobs::InstallJobs(oci::Registry& registry, Supervisor& supervisor, InstallJobsOptions options)
     : registry_(registry), options_(std::move(options)) {
-    kinds_.push_back({model::ComponentType::bundle,
-                      make_bundle_deployer(supervisor, {.data = options_.data, .registry = options_.registry})});
+    kinds_.push_back(
+        {model::ComponentType::bundle,
+         make_bundle_deployer(supervisor, {.data = options_.data, .registry = options_.registry})});
 }
 
 Deployer* InstallJobs::deployer_for(model::ComponentType type) const {
@@ -43,13 +44,14 @@ Result<void> InstallJobs::check(const protocol::ApplySpec& spec) const {
     for (const auto& [name, artifact] : spec.dependencies) CONSIGN_CHECK(check_name(name));
     if (!deployer_for(spec.component.type))
         return fail(Code::unsupported,
-                    "this agent cannot deploy components of type '" + std::string(json::name_of(spec.component.type)) + "'",
+                    "this agent cannot deploy components of type '" +
+                        std::string(json::name_of(spec.component.type)) + "'",
                     "update the install agent");
     return {};
 }
 
-Result<artifact::ComponentManifest> InstallJobs::bring(agent::JobContext& context, const protocol::ApplySpec& spec,
-                                                       oci::Repository& local) {
+Result<artifact::ComponentManifest>
+InstallJobs::bring(agent::JobContext& context, const protocol::ApplySpec& spec, oci::Repository& local) {
     context.begin_step("sync");
     CONSIGN_TRY(synced, sync_artifact(context, registry_, spec.artifact, spec.release));
     context.end_step(protocol::StepState::succeeded, synced);
@@ -59,14 +61,16 @@ Result<artifact::ComponentManifest> InstallJobs::bring(agent::JobContext& contex
                 context.io().run(artifact::read_component(local, spec.artifact.digest), context.stop()));
     const auto wanted = json::name_of(spec.component.type);
     if (manifest.component_type != wanted)
-        return fail(Code::corrupt, "the artifact " + spec.artifact.digest.str() + " is a " + manifest.component_type +
-                                       ", but the release says " + spec.component.name + " is a " + std::string(wanted));
+        return fail(Code::corrupt, "the artifact " + spec.artifact.digest.str() + " is a " +
+                                       manifest.component_type + ", but the release says " +
+                                       spec.component.name + " is a " + std::string(wanted));
     return std::move(manifest);
 }
 
 agent::JobOutcome InstallJobs::apply(agent::JobContext& context) {
     const auto decoded = json::decode<protocol::ApplySpec>(context.lease().spec);
-    if (!decoded) return refused(context, nullptr, with_context(decoded.error(), "the job's spec cannot be read"));
+    if (!decoded)
+        return refused(context, nullptr, with_context(decoded.error(), "the job's spec cannot be read"));
     const auto& spec = *decoded;
     for (auto& secret : secrets_of(spec)) context.redact(std::move(secret));
     if (auto good = check(spec); !good) return refused(context, nullptr, good.error());
@@ -92,8 +96,8 @@ agent::JobOutcome InstallJobs::teardown(agent::JobContext& context) {
     if (!turn) return refused(context, &paths, turn.error());
     const auto state = load_state(paths);
     if (!state) return refused(context, &paths, state.error());
-    // The type is known to the state only. Without one there is nothing but, perhaps, the rest of a first deploy that
-    // was killed, and a bundle's is the only kind that leaves any.
+    // The type is known to the state only. Without one there is nothing but, perhaps, the rest of a first
+    // deploy that was killed, and a bundle's is the only kind that leaves any.
     const auto type = *state ? (*state)->type : model::ComponentType::bundle;
     auto* deployer = deployer_for(type);
     if (!deployer)
@@ -114,7 +118,8 @@ Result<void> InstallJobs::resume_all() {
         const auto name = path.filename().string();
         if (name.starts_with(kRemovedPrefix)) {
             if (auto removed = remove_tree(path); !removed)
-                log::warn("cannot remove what is left of a component", {{"error", to_string(removed.error())}});
+                log::warn("cannot remove what is left of a component",
+                          {{"error", to_string(removed.error())}});
             continue;
         }
         const ComponentPaths paths{path};
@@ -123,7 +128,8 @@ Result<void> InstallJobs::resume_all() {
         auto resumed = deployer ? deployer->resume(paths, name) : Result<void>{};
         if (!state) resumed = std::unexpected(state.error());
         if (!resumed)
-            log::error("cannot resume a component", {{"component", name}, {"error", to_string(resumed.error())}});
+            log::error("cannot resume a component",
+                       {{"component", name}, {"error", to_string(resumed.error())}});
     }
     return {};
 }

@@ -11,16 +11,17 @@ struct InstallJobsOptions {
     std::string registry;       ///< "host:port" of the install registry's listener, for templates
 };
 
-/// What apply and teardown jobs do, whatever the component type: check the spec, wait for the component's turn, sync,
-/// verify, and hand over to the type's deployer. Thread-safe; the registry and the supervisor must outlive it.
+/// What apply and teardown jobs do, whatever the component type: check the spec, wait for the component's
+/// turn, sync, verify, and hand over to the type's deployer. Thread-safe; the registry and the supervisor
+/// must outlive it.
 class InstallJobs {
   public:
     InstallJobs(oci::Registry& registry, Supervisor& supervisor, InstallJobsOptions options);
 
     agent::JobOutcome apply(agent::JobContext& context);
     agent::JobOutcome teardown(agent::JobContext& context);
-    /// At start: sweeps what a crash left of removed components, then lets every component run again what it should.
-    /// A component that cannot is logged and does not keep the others from it.
+    /// At start: sweeps what a crash left of removed components, then lets every component run again what it
+    /// should. A component that cannot is logged and does not keep the others from it.
     Result<void> resume_all();
 
   private:

@@ -22,7 +22,9 @@ struct ComponentPaths {
 /// Starts the names of directories whose component is torn down; no component's name begins with a dot.
 inline constexpr std::string_view kRemovedPrefix = ".removed-";
 
-inline std::filesystem::path components_directory(const std::filesystem::path& data) { return data / "components"; }
+inline std::filesystem::path components_directory(const std::filesystem::path& data) {
+    return data / "components";
+}
 inline ComponentPaths paths_of(const std::filesystem::path& data, std::string_view component) {
     return {components_directory(data) / component};
 }

@@ -32,7 +32,8 @@ bool is_there(const fs::path& path) {
 
 /// A version is free text to us: only what is harmless in a file name stays.
 std::string base_name(std::string version, const Digest& digest) {
-    static constexpr std::string_view kHarmless = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+    static constexpr std::string_view kHarmless =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
     version.resize(std::min<std::size_t>(version.size(), 64));
     std::ranges::replace_if(version, [](char c) { return !kHarmless.contains(c); }, '_');
     if (version.starts_with('.')) version[0] = '_';
@@ -51,7 +52,8 @@ std::optional<std::string> find_prepared(const ComponentPaths& paths, const prot
         if (!description || description->digest != spec.artifact.digest) continue;
         const std::set<std::string> used(description->paths.begin(), description->paths.end());
         const auto name = it->path().stem().string();
-        if (fingerprint(spec.component.run, used, scope) == description->fingerprint && is_there(paths.release(name)))
+        if (fingerprint(spec.component.run, used, scope) == description->fingerprint &&
+            is_there(paths.release(name)))
             return name;
     }
     return std::nullopt;
@@ -73,8 +75,8 @@ Result<model::BundleRun> render_in(const ComponentPaths& paths, const std::strin
     return render_run(spec.component.run, scope);
 }
 
-Result<PreparedRelease> make_release(const ComponentPaths& paths, const protocol::ApplySpec& spec, Scope scope,
-                                     const Unpack& unpack, const fs::path& unfinished) {
+Result<PreparedRelease> make_release(const ComponentPaths& paths, const protocol::ApplySpec& spec,
+                                     Scope scope, const Unpack& unpack, const fs::path& unfinished) {
     const auto& run = spec.component.run;
     CONSIGN_CHECK(make_directories(unfinished));
     CONSIGN_CHECK(unpack(unfinished));
@@ -97,8 +99,8 @@ Result<PreparedRelease> make_release(const ComponentPaths& paths, const protocol
 
 } // namespace
 
-Result<PreparedRelease> prepare_release(const ComponentPaths& paths, const protocol::ApplySpec& spec, Scope scope,
-                                        const Unpack& unpack) {
+Result<PreparedRelease> prepare_release(const ComponentPaths& paths, const protocol::ApplySpec& spec,
+                                        Scope scope, const Unpack& unpack) {
     CONSIGN_CHECK(make_directories(paths.releases()));
     CONSIGN_CHECK(make_directories(paths.data()));
     if (const auto name = find_prepared(paths, spec, scope)) {
@@ -122,7 +124,8 @@ Result<void> keep_only(const ComponentPaths& paths, const std::set<std::string>&
         if (!names.contains(name) && !names.contains(path.filename().string())) superfluous.push_back(path);
     }
     // Descriptions first: a directory that is half removed must not look whole.
-    std::ranges::stable_partition(superfluous, [](const fs::path& path) { return path.extension() == ".json"; });
+    std::ranges::stable_partition(superfluous,
+                                  [](const fs::path& path) { return path.extension() == ".json"; });
     for (const auto& path : superfluous) CONSIGN_CHECK(remove_tree(path));
     return {};
 }

@@ -25,10 +25,12 @@ void collect_secrets(const json::Value& value, std::vector<std::string>& out) {
 }
 
 /// Where a declared template is, once it is sure that it lies below `directory`.
-Result<fs::path> template_file(const fs::path& directory, const std::string& name, const std::string& component) {
+Result<fs::path> template_file(const fs::path& directory, const std::string& name,
+                               const std::string& component) {
     const auto relative = fs::path(name).lexically_normal();
     if (name.empty() || relative.is_absolute() || *relative.begin() == "..")
-        return fail(Code::invalid_argument, component + ": the template '" + name + "' is not inside the bundle",
+        return fail(Code::invalid_argument,
+                    component + ": the template '" + name + "' is not inside the bundle",
                     "name a file of the bundle, relative to its root");
     const auto file = directory / relative;
     std::error_code error;
@@ -78,7 +80,8 @@ Scope make_scope(const protocol::ApplySpec& spec, const fs::path& data, std::str
 std::vector<std::string> secrets_of(const protocol::ApplySpec& spec) {
     std::vector<std::string> out;
     for (const auto& name : spec.sensitive)
-        if (const auto found = spec.inputs.find(name); found != spec.inputs.end()) collect_secrets(found->second, out);
+        if (const auto found = spec.inputs.find(name); found != spec.inputs.end())
+            collect_secrets(found->second, out);
     return out;
 }
 
@@ -87,7 +90,8 @@ Result<model::BundleRun> render_run(const model::BundleRun& run, const Scope& sc
     auto out = run;
     const auto render = [&](std::string& text, const std::string& where) -> Result<void> {
         auto rendered = model::interpolate(text, lookup);
-        if (!rendered) return std::unexpected(with_context(rendered.error(), scope.component + ": run." + where));
+        if (!rendered)
+            return std::unexpected(with_context(rendered.error(), scope.component + ": run." + where));
         text = std::move(*rendered);
         return {};
     };
@@ -96,7 +100,8 @@ Result<model::BundleRun> render_run(const model::BundleRun& run, const Scope& sc
             CONSIGN_CHECK(render(argv[i], where + "[" + std::to_string(i) + "]"));
         return {};
     };
-    const auto render_commands = [&](std::vector<model::Argv>& commands, const std::string& where) -> Result<void> {
+    const auto render_commands = [&](std::vector<model::Argv>& commands,
+                                     const std::string& where) -> Result<void> {
         for (std::size_t i = 0; i < commands.size(); ++i)
             CONSIGN_CHECK(render_argv(commands[i], where + "[" + std::to_string(i) + "]"));
         return {};
@@ -150,7 +155,8 @@ Result<std::set<std::string>> paths_used(const model::BundleRun& run, const fs::
 std::string fingerprint(const model::BundleRun& run, const std::set<std::string>& paths, const Scope& scope) {
     auto values = json::Value::object();
     for (const auto& path : paths)
-        if (const auto found = scope.values.find(path); found != scope.values.end() && path != scope.own_directory())
+        if (const auto found = scope.values.find(path);
+            found != scope.values.end() && path != scope.own_directory())
             values[path] = found->second;
     const json::Value all = {{"run", json::encode(run)}, {"values", std::move(values)}};
     return sha256_hex(json::dump(all));

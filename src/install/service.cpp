@@ -11,8 +11,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A stop needs no notice of "the last descendant let go of the lock": there is none. It is looked for this often, and
-// only while a service is being stopped.
+// A stop needs no notice of "the last descendant let go of the lock": there is none. It is looked for this
+// often, and only while a service is being stopped.
 constexpr auto kLook = 20ms, kLookAfterKill = 250ms;
 constexpr auto kRotationInterval = 10s;
 constexpr auto kNever = Steady::time_point::max();
@@ -22,8 +22,8 @@ bool readable(int fd) {
     return ::poll(&poll_fd, 1, 0) > 0;
 }
 
-/// By pidfd, not by number: an adopted service is not our child (false then), and once init has reaped it its number
-/// may belong to a child that is.
+/// By pidfd, not by number: an adopted service is not our child (false then), and once init has reaped it its
+/// number may belong to a child that is.
 bool wait_for_end(const Fd& pidfd, siginfo_t& info, int options) {
     int result = -1;
     do result = pidfd ? ::waitid(P_PIDFD, static_cast<id_t>(pidfd.get()), &info, WEXITED | options) : -1;
@@ -54,9 +54,7 @@ void Service::want(std::optional<ServiceSpec> spec) {
     if (phase_ == Phase::backing_off) phase_ = Phase::idle;
 }
 
-bool Service::settled() const {
-    return wanted_ ? attempted_ : phase_ == Phase::idle;
-}
+bool Service::settled() const { return wanted_ ? attempted_ : phase_ == Phase::idle; }
 
 int Service::watch_fd() const {
     // An ended leader stays readable until it is reaped: while stopping, time is what drives.
@@ -83,15 +81,21 @@ Steady::time_point Service::step(Steady::time_point now) {
 
 Steady::time_point Service::advance(Steady::time_point now) {
     switch (phase_) {
-    case Phase::unknown: inspect(now); return kNever;
+    case Phase::unknown:
+        inspect(now);
+        return kNever;
     case Phase::idle:
         if (wanted_) start(now);
         return kNever;
-    case Phase::running: return watch_running(now);
-    case Phase::stopping: return continue_stopping(now);
+    case Phase::running:
+        return watch_running(now);
+    case Phase::stopping:
+        return continue_stopping(now);
     case Phase::backing_off:
-        if (!wanted_) phase_ = Phase::idle;
-        else if (now >= due_) start(now);
+        if (!wanted_)
+            phase_ = Phase::idle;
+        else if (now >= due_)
+            start(now);
         return due_;
     }
     return kNever;
@@ -168,7 +172,8 @@ Steady::time_point Service::watch_running(Steady::time_point now) {
     if (now >= next_rotation_) {
         next_rotation_ = now + kRotationInterval;
         if (auto rotated = rotate_service_log(paths_.service_log(), options_.log_limit_bytes); !rotated)
-            log::warn("cannot bound a service's log", {{"component", component_}, {"error", to_string(rotated.error())}});
+            log::warn("cannot bound a service's log",
+                      {{"component", component_}, {"error", to_string(rotated.error())}});
     }
     return next_rotation_;
 }
@@ -184,7 +189,8 @@ std::string Service::peek_exit() const {
     if (!wait_for_end(pidfd_, info, WNOHANG | WNOWAIT) || info.si_pid != pid_)
         return "exit status unknown (an earlier agent started it)";
     const bool signalled = info.si_code != CLD_EXITED;
-    return ExitStatus{.code = signalled ? 0 : info.si_status, .signal = signalled ? info.si_status : 0}.describe();
+    return ExitStatus{.code = signalled ? 0 : info.si_status, .signal = signalled ? info.si_status : 0}
+        .describe();
 }
 
 void Service::begin_stopping(Steady::time_point now, bool crashed) {
@@ -200,8 +206,9 @@ void Service::signal_all(int signal) {
     for (const auto pid : lock_holders(paths_)) ::kill(pid, signal);
 }
 
-/// Over when the leader has ended and nobody holds the lock. A wrapper script dies of SIGTERM at once while the program
-/// in it still cleans up; so what the leader leaves behind is asked as well, and has the rest of the grace.
+/// Over when the leader has ended and nobody holds the lock. A wrapper script dies of SIGTERM at once while
+/// the program in it still cleans up; so what the leader leaves behind is asked as well, and has the rest of
+/// the grace.
 Steady::time_point Service::continue_stopping(Steady::time_point now) {
     const bool late = now >= due_;
     const bool ended = leader_ended();

@@ -1,9 +1,10 @@
 #pragma once
-// The state machine of one supervised service. It never waits: step() does what is due and says when to come back.
+// The state machine of one supervised service. It never waits: step() does what is due and says when to come
+// back.
 //
-//   unknown ──▶ running (adopted) │ stopping (a stranger's or the lock's holder) │ idle
+//   unknown ──▶ running (adopted), stopping (another release, or holders of the lock) or idle
 //   idle ──want──▶ running ──exit──▶ stopping (what is left of the group) ──▶ backing_off ──▶ running
-//   running ──want other / nothing──▶ stopping ──▶ idle
+//   running ──want another, or nothing──▶ stopping ──▶ idle
 #include "install/service_log.hpp"
 #include "install/service_process.hpp"
 
@@ -15,8 +16,9 @@ struct SupervisorOptions {
     std::chrono::milliseconds grace = std::chrono::seconds(10); ///< between SIGTERM and SIGKILL
     std::chrono::milliseconds first_restart = std::chrono::seconds(1);
     std::chrono::milliseconds longest_restart = std::chrono::seconds(60);
-    std::chrono::milliseconds healthy_after = std::chrono::seconds(60); ///< of running: the backoff begins anew
-    std::uint64_t log_limit_bytes = 10u << 20;                          ///< of service.log, and of service.log.1
+    std::chrono::milliseconds healthy_after =
+        std::chrono::seconds(60);              ///< of running: the backoff begins anew
+    std::uint64_t log_limit_bytes = 10u << 20; ///< of service.log, and of service.log.1
 };
 
 /// Doubles with every failure in a row (>= 1), from first_restart to longest_restart.
@@ -72,7 +74,7 @@ class Service {
     Fd pidfd_;
     std::string release_;
     Steady::time_point since_, due_, next_rotation_;
-    bool crashed_ = false;       ///< stopping because it ended by itself
+    bool crashed_ = false;        ///< stopping because it ended by itself
     bool asked_the_rest_ = false; ///< stopping: SIGTERM went to what the leader left behind
     int failures_ = 0, exits_ = 0;
     std::string last_exit_;

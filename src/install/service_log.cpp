@@ -29,7 +29,8 @@ Result<void> rotate_service_log(const fs::path& log, std::uint64_t limit_bytes) 
     CONSIGN_TRY(to, open_file(older(log), O_WRONLY | O_CREAT | O_TRUNC, 0640));
     auto at = static_cast<off_t>(size_of(log) - limit_bytes);
     char buffer[64 << 10];
-    for (std::uint64_t copied = 0; copied < limit_bytes;) { // the bound holds against a service that writes on
+    for (std::uint64_t copied = 0;
+         copied < limit_bytes;) { // the bound holds against a service that writes on
         const auto got = ::pread(from.get(), buffer, sizeof buffer, at);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return fail_errno("cannot read '" + log.string() + "'", errno);

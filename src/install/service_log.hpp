@@ -1,12 +1,14 @@
 #pragma once
-// A service writes to its log file itself, opened O_APPEND, so that it needs nobody to live on. That leaves one way
-// to bound the file while the service runs: copy the end away, then truncate. Lines written between the two are lost.
+// A service writes to its log file itself, opened O_APPEND, so that it needs nobody to live on. That leaves
+// one way to bound the file while the service runs: copy the end away, then truncate. Lines written between
+// the two are lost.
 #include "consign/base/file.hpp"
 #include <string>
 
 namespace consign::install {
 
-/// Opens for appending, making its directory; what is larger than `limit_bytes` first moves to "<log>.1". Blocks.
+/// Opens for appending, making its directory; what is larger than `limit_bytes` first moves to "<log>.1".
+/// Blocks.
 Result<Fd> open_service_log(const std::filesystem::path& log, std::uint64_t limit_bytes);
 /// If it is larger than `limit_bytes`: keeps its last `limit_bytes` as "<log>.1" and empties it. Blocks.
 Result<void> rotate_service_log(const std::filesystem::path& log, std::uint64_t limit_bytes);

@@ -1,5 +1,6 @@
-// Why this is not base::Subprocess: a service must outlive us. It inherits a lock, and it writes its own pid record
-// between fork and exec, so that an agent killed at any moment leaves no service that its successor does not know of.
+// Why this is not base::Subprocess: a service must outlive us. It inherits a lock, and it writes its own pid
+// record between fork and exec, so that an agent killed at any moment leaves no service that its successor
+// does not know of.
 #include "install/service_process.hpp"
 #include <algorithm>
 #include <cerrno>
@@ -18,7 +19,7 @@ namespace fs = std::filesystem;
 // Far from the low numbers that shell scripts use in redirections ("exec 3>file"), which would drop the lock.
 constexpr int kLockFdFrom = 200;
 
-enum class Stage { redirect, record, directory, exec };
+enum class Stage { redirect, directory, exec };
 struct Failure {
     Stage stage;
     int error;
@@ -42,7 +43,8 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
     return out;
 }
 
-/// The file that execve gets. Relative entries of PATH are skipped: they would run whatever lies in the release.
+/// The file that execve gets. Relative entries of PATH are skipped: they would run whatever lies in the
+/// release.
 Result<std::string> find_program(const Command& command) {
     if (command.argv.empty() || command.argv[0].empty())
         return fail(Code::invalid_argument, "there is no program to run: the command is empty");
@@ -54,8 +56,8 @@ Result<std::string> find_program(const Command& command) {
         const auto end = std::min(path.find(':', at), path.size());
         auto candidate = path.substr(at, end - at) + "/" + name;
         struct stat status{};
-        if (candidate.starts_with('/') && ::stat(candidate.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
-            ::access(candidate.c_str(), X_OK) == 0)
+        if (candidate.starts_with('/') && ::stat(candidate.c_str(), &status) == 0 &&
+            S_ISREG(status.st_mode) && ::access(candidate.c_str(), X_OK) == 0)
             return candidate;
         at = end + 1;
     }
@@ -72,8 +74,8 @@ Result<Plan> make_plan(const ServiceSpec& spec, const ComponentPaths& paths, Fd 
     for (const auto* list : {&plan.argv, &plan.environment})
         for (const auto& text : *list)
             if (text.contains('\0'))
-                return fail(Code::invalid_argument,
-                            "an argument or environment variable of '" + plan.argv[0] + "' has a NUL byte in it");
+                return fail(Code::invalid_argument, "an argument or environment variable of '" +
+                                                        plan.argv[0] + "' has a NUL byte in it");
     plan.argv_pointers = pointers(plan.argv);
     plan.environment_pointers = pointers(plan.environment);
     plan.directory = spec.command.directory.string();
@@ -122,9 +124,11 @@ std::uint64_t own_start_ticks() {
 }
 
 /// Not fsynced: it is about a process, and no process survives the loss of what the kernel holds in memory.
-int write_record(const Plan& plan) {
+/// A failure is let pass. On a full disk it is better that the service runs without a record: its lock still
+/// keeps it from being doubled, and the next agent will restart it instead of adopting it.
+void write_record(const Plan& plan) {
     const int fd = ::open(plan.record_temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0) return errno;
+    if (fd < 0) return;
     char numbers[64];
     auto size = put_number(numbers, static_cast<std::uint64_t>(::getpid()));
     numbers[size++] = ' ';
@@ -133,10 +137,8 @@ int write_record(const Plan& plan) {
     const auto start_size = static_cast<ssize_t>(plan.record_start.size());
     const bool written = ::write(fd, plan.record_start.data(), plan.record_start.size()) == start_size &&
                          ::write(fd, numbers, size) == static_cast<ssize_t>(size);
-    const int error = written ? 0 : ENOSPC;
     ::close(fd);
-    if (error != 0) return error;
-    return ::rename(plan.record_temporary.c_str(), plan.record.c_str()) == 0 ? 0 : errno;
+    if (written) ::rename(plan.record_temporary.c_str(), plan.record.c_str());
 }
 
 [[noreturn]] void become(const Plan& plan, int report) {
@@ -154,7 +156,7 @@ int write_record(const Plan& plan) {
         give_up(Stage::redirect, errno);
     ::close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
     ::fcntl(plan.lock.get(), F_SETFD, 0);
-    if (const int error = write_record(plan)) give_up(Stage::record, error);
+    write_record(plan);
     if (::chdir(plan.directory.c_str()) != 0) give_up(Stage::directory, errno);
     sigset_t none;
     ::sigemptyset(&none);
@@ -168,12 +170,13 @@ std::unexpected<Error> explain(const ServiceSpec& spec, const Failure& failure) 
     const auto& program = spec.command.argv[0];
     const auto start = "cannot run '" + program + "'";
     switch (failure.stage) {
-    case Stage::redirect: return fail_errno(start + ": cannot redirect its output", failure.error);
-    case Stage::record: return fail_errno(start + ": cannot write its pid record", failure.error);
+    case Stage::redirect:
+        return fail_errno(start + ": cannot redirect its output", failure.error);
     case Stage::directory:
         return fail_errno(start + ": cannot enter its directory '" + spec.command.directory.string() + "'",
                           failure.error);
-    case Stage::exec: break;
+    case Stage::exec:
+        break;
     }
     if (failure.error == ENOENT) {
         std::error_code ignored;

@@ -1,11 +1,14 @@
 #pragma once
 // How a service is known again by an agent that did not start it. Two marks, because each alone has a hole:
 //
-//   service.lock  an flock that the service inherits and holds with all its descendants. The kernel drops it with the
-//                 last of them, so "held" means "something of this service lives", even if nothing was written down.
-//   service.pid   "<boot> <release> <pid> <start>", written by the service's own process between fork and exec. There
-//                 is no moment at which the service runs and its record does not exist. It also finds a service that
-//                 closed the inherited descriptor.
+//   service.lock  an flock that the service inherits and holds with all its descendants. The kernel drops it
+//   with the
+//                 last of them, so "held" means "something of this service lives", even if nothing was
+//                 written down.
+//   service.pid   "<boot> <release> <pid> <start>", written by the service's own process between fork and
+//   exec. There
+//                 is no moment at which the service runs and its record does not exist. It also finds a
+//                 service that closed the inherited descriptor.
 //
 // A pid may be used again; pid, start time (/proc/<pid>/stat, field 22) and boot together may not.
 #include "consign/base/file.hpp"
@@ -30,8 +33,8 @@ const std::string& boot_id();
 
 /// The lock, close-on-exec; nullopt: somebody holds it.
 Result<std::optional<Fd>> try_service_lock(const ComponentPaths& paths);
-/// Processes that have the lock file open, found in /proc. Ours are left out, and children of ours that have not yet
-/// exec'ed: those hold it for a moment only because fork copied it.
+/// Processes that have the lock file open, found in /proc. Ours are left out, and children of ours that have
+/// not yet exec'ed: those hold it for a moment only because fork copied it.
 std::vector<pid_t> lock_holders(const ComponentPaths& paths);
 
 /// Readable once the process has ended; invalid if there is no such process.

@@ -1,5 +1,5 @@
-#include "consign/install/install.hpp"
 #include "consign/base/log.hpp"
+#include "consign/install/install.hpp"
 #include "consign/oci/registry_server.hpp"
 #include "install/jobs.hpp"
 #include "install/tcp_probe.hpp"
@@ -9,8 +9,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// The listener serves the account's own machines, and by default this one only. What it serves is what runs here
-/// anyway, and nothing can be written through it: whoever reaches it may pull. There is no credential to steal.
+/// The listener serves the account's own machines, and by default this one only. What it serves is what runs
+/// here anyway, and nothing can be written through it: whoever reaches it may pull. There is no credential to
+/// steal.
 net::Async<Result<oci::Grant>> pull_for_all(const net::Request&) {
     oci::Grant grant;
     grant.scopes.push_back({.repository = "*", .actions = {oci::Action::pull}, .only = std::nullopt});
@@ -18,8 +19,10 @@ net::Async<Result<oci::Grant>> pull_for_all(const net::Request&) {
 }
 
 net::Async<net::Response> answer(oci::RegistryServer& registry, net::Request& request) {
-    if (request.path == "/v2" || request.path.starts_with("/v2/")) co_return co_await registry.handle(request);
-    co_return net::problem({Code::not_found, "there is nothing at " + request.path, "the registry is at /v2/"});
+    if (request.path == "/v2" || request.path.starts_with("/v2/"))
+        co_return co_await registry.handle(request);
+    co_return net::problem(
+        {Code::not_found, "there is nothing at " + request.path, "the registry is at /v2/"});
 }
 
 class Site final : public InstallSite {
@@ -36,11 +39,13 @@ class Site final : public InstallSite {
     Result<void> listen(const std::string& address) {
         CONSIGN_TRY(parsed, parse_host_port(address));
         auto& registry = registry_server_;
-        auto bound = net::Server::bind({.address = parsed.host, .port = parsed.port},
-                                       [&registry](net::Request& request) { return answer(registry, request); });
+        auto bound =
+            net::Server::bind({.address = parsed.host, .port = parsed.port},
+                              [&registry](net::Request& request) { return answer(registry, request); });
         if (!bound) {
             auto error = with_context(bound.error(), "cannot serve the install's registry on " + address);
-            if (error.code == Code::conflict) error.hint = "stop what uses that port, or give another: --registry-listen HOST:PORT";
+            if (error.code == Code::conflict)
+                error.hint = "stop what uses that port, or give another: --registry-listen HOST:PORT";
             return std::unexpected(std::move(error));
         }
         server_ = std::move(*bound);
@@ -60,8 +65,10 @@ class Site final : public InstallSite {
 
     agent::JobHandlers job_handlers() override {
         auto& jobs = *jobs_;
-        return {{protocol::JobKind::apply, [&jobs](agent::JobContext& context) { return jobs.apply(context); }},
-                {protocol::JobKind::teardown, [&jobs](agent::JobContext& context) { return jobs.teardown(context); }}};
+        return {
+            {protocol::JobKind::apply, [&jobs](agent::JobContext& context) { return jobs.apply(context); }},
+            {protocol::JobKind::teardown,
+             [&jobs](agent::JobContext& context) { return jobs.teardown(context); }}};
     }
 
     std::uint16_t registry_port() const override { return server_->port(); }

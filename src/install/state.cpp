@@ -17,7 +17,8 @@ Result<std::optional<ComponentState>> load_state(const ComponentPaths& paths) {
     // Before the rest: a newer format may have other fields.
     if (value->is_object() && value->contains("format") && (*value)["format"].is_number_integer() &&
         (*value)["format"].get<std::int64_t>() > ComponentState::kFormat)
-        return fail(Code::unsupported, "'" + paths.state().string() + "' was written by a newer version of consign",
+        return fail(Code::unsupported,
+                    "'" + paths.state().string() + "' was written by a newer version of consign",
                     "run that version, or a later one");
     auto state = json::decode<ComponentState>(*value);
     if (!state) return damaged(state.error());

@@ -1,11 +1,12 @@
 #pragma once
-// What this machine knows about one component, in DATA/components/<component>/state.json. Written atomically and
-// fsynced before each step that changes what runs, so that a kill at any moment leaves a state to go on from:
+// What this machine knows about one component, in DATA/components/<component>/state.json. Written atomically
+// and fsynced before each step that changes what runs, so that a kill at any moment leaves a state to go on
+// from:
 //
 //   active only         the confirmed release runs
-//   active + candidate  a switch to `candidate` has begun and its health is not confirmed; `active` is the way back
-//   candidate only      the same on the first deploy: the way back is that nothing runs
-//   neither             nothing runs
+//   active + candidate  a switch to `candidate` has begun and its health is not confirmed; `active` is the
+//   way back candidate only      the same on the first deploy: the way back is that nothing runs neither
+//   nothing runs
 #include "consign/protocol/specs.hpp"
 #include "install/paths.hpp"
 

@@ -16,7 +16,8 @@ int poll_timeout(Steady::time_point until, Steady::time_point now) {
 
 } // namespace
 
-Result<std::unique_ptr<Supervisor>> Supervisor::start(std::filesystem::path components, SupervisorOptions options) {
+Result<std::unique_ptr<Supervisor>> Supervisor::start(std::filesystem::path components,
+                                                      SupervisorOptions options) {
     Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!wake) return fail_errno("cannot watch services", errno);
     std::unique_ptr<Supervisor> supervisor(new Supervisor(std::move(components), options, std::move(wake)));
@@ -48,13 +49,16 @@ Result<void> Supervisor::carry_out(const std::string& component, std::optional<S
     std::unique_lock hold(mutex_);
     const bool wanted = spec.has_value();
     auto& service =
-        services_.try_emplace(component, component, ComponentPaths{components_ / component}, options_).first->second;
+        services_.try_emplace(component, component, ComponentPaths{components_ / component}, options_)
+            .first->second;
     service.want(std::move(spec));
     wake();
-    // SIGTERM, the grace, SIGKILL, and then the kernel needs a moment. What is not gone after that hangs in the kernel.
+    // SIGTERM, the grace, SIGKILL, and then the kernel needs a moment. What is not gone after that hangs in
+    // the kernel.
     if (!stepped_.wait_for(hold, options_.grace + 15s, [&] { return service.settled() || ending_; }))
-        return fail(Code::failed, "the running service of '" + component + "' does not end, not even by SIGKILL",
-                    "look for processes in state D (ps axo pid,stat,cmd), free what they wait for, then try again");
+        return fail(
+            Code::failed, "the running service of '" + component + "' does not end, not even by SIGKILL",
+            "look for processes in state D (ps axo pid,stat,cmd), free what they wait for, then try again");
     if (!service.settled()) return fail(Code::cancelled, "the agent is shutting down");
     if (wanted && service.start_error()) return std::unexpected(*service.start_error());
     return {};

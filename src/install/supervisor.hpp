@@ -7,20 +7,22 @@
 
 namespace consign::install {
 
-/// Keeps the services of one site running: one thread that sleeps until a service ends, a restart is due or somebody
-/// wants something. Services that an earlier supervisor left running are adopted, never started twice. Destruction
-/// joins the thread and leaves the services running. Any thread may call.
+/// Keeps the services of one site running: one thread that sleeps until a service ends, a restart is due or
+/// somebody wants something. Services that an earlier supervisor left running are adopted, never started
+/// twice. Destruction joins the thread and leaves the services running. Any thread may call.
 class Supervisor {
   public:
     /// `components` is DATA/components.
-    static Result<std::unique_ptr<Supervisor>> start(std::filesystem::path components, SupervisorOptions options = {});
+    static Result<std::unique_ptr<Supervisor>> start(std::filesystem::path components,
+                                                     SupervisorOptions options = {});
     ~Supervisor();
 
-    /// From now on `spec` is kept running, instead of whatever ran for this component; returns once it is started or
-    /// adopted. After an error (it cannot be started) it is tried again and again all the same: stop() ends that.
+    /// From now on `spec` is kept running, instead of whatever ran for this component; returns once it is
+    /// started or adopted. After an error (it cannot be started) it is tried again and again all the same:
+    /// stop() ends that.
     Result<void> run(const std::string& component, ServiceSpec spec);
-    /// Returns when no process of the service is left: SIGTERM, then after the grace SIGKILL. Also for a service that
-    /// only an earlier agent knew of. failed: something cannot be killed.
+    /// Returns when no process of the service is left: SIGTERM, then after the grace SIGKILL. Also for a
+    /// service that only an earlier agent knew of. failed: something cannot be killed.
     Result<void> stop(const std::string& component);
     ServiceStatus status(const std::string& component);
 

@@ -15,7 +15,8 @@ ServiceSpec service_of(const ReleaseState& release, const ComponentPaths& paths)
 
 Result<void> Switchover::activate(const ReleaseState& release) {
     const auto status = supervisor_.status(component_);
-    // An unknown service is not stopped here: run() adopts it if it is the release's own, and stops it otherwise.
+    // An unknown service is not stopped here: run() adopts it if it is the release's own, and stops it
+    // otherwise.
     if (release.run.service.empty() || (status.running && status.release != release.directory))
         CONSIGN_CHECK(supervisor_.stop(component_));
     CONSIGN_CHECK(point_current_at(release.directory));
@@ -25,7 +26,8 @@ Result<void> Switchover::activate(const ReleaseState& release) {
 
 Result<void> Switchover::restore(ComponentState& state) {
     const auto gone_back = state.active ? activate(*state.active) : deactivate();
-    // Forgotten even if the way back failed: the active release is what should run, and the supervisor keeps trying.
+    // Forgotten even if the way back failed: the active release is what should run, and the supervisor keeps
+    // trying.
     state.candidate.reset();
     CONSIGN_CHECK(save_state(paths_, state));
     return gone_back;

@@ -10,11 +10,13 @@ class Switchover {
     Switchover(Supervisor& supervisor, std::string component, ComponentPaths paths)
         : supervisor_(supervisor), component_(std::move(component)), paths_(std::move(paths)) {}
 
-    /// Stops what else runs, points `current` at `release`, starts its service. Does nothing twice: where the release
-    /// is active already, its service is left alone. After an error anything may be stopped: restore().
+    /// Stops what else runs, points `current` at `release`, starts its service. Does nothing twice: where the
+    /// release is active already, its service is left alone. After an error anything may be stopped:
+    /// restore().
     Result<void> activate(const ReleaseState& release);
-    /// Gives up the candidate: back to the active release, or to nothing. Durable when it returns. The candidate is
-    /// gone from `state` also if the active release's service cannot be started (that is the error).
+    /// Gives up the candidate: back to the active release, or to nothing. Durable when it returns. The
+    /// candidate is gone from `state` also if the active release's service cannot be started (that is the
+    /// error).
     Result<void> restore(ComponentState& state);
     /// Nothing runs, nothing is current.
     Result<void> deactivate();

@@ -24,15 +24,17 @@ net::Async<Result<bool>> present_and_tagged(oci::Repository& local, Digest diges
     co_return present;
 }
 
-net::Async<Result<oci::CopyProgress>> pull(net::Client& http, oci::RemoteOptions remote_options, std::string repository,
-                                           oci::Repository& local, Digest digest, std::string tag) {
+net::Async<Result<oci::CopyProgress>> pull(net::Client& http, oci::RemoteOptions remote_options,
+                                           std::string repository, oci::Repository& local, Digest digest,
+                                           std::string tag) {
     const auto remote = oci::open_remote(http, std::move(remote_options), std::move(repository));
     oci::CopyProgress progress;
     oci::CopyOptions options;
     options.on_progress = [&progress](const oci::CopyProgress& now) { progress = now; };
     CONSIGN_CO_TRY(copied, co_await oci::copy(*remote, by_digest(digest), local, std::move(tag), options));
     if (copied.digest != digest)
-        co_return fail(Code::corrupt, "the vendor registry answered with " + copied.digest.str() + " for " + digest.str());
+        co_return fail(Code::corrupt,
+                       "the vendor registry answered with " + copied.digest.str() + " for " + digest.str());
     co_return progress;
 }
 
@@ -60,7 +62,8 @@ net::Async<Result<bool>> has_closure(oci::Repository& repository, Digest root) {
 Result<std::string> sync_artifact(agent::JobContext& context, oci::Registry& registry,
                                   const protocol::ArtifactRef& artifact, const std::string& release) {
     CONSIGN_TRY(local, registry.repository(artifact.repository));
-    CONSIGN_TRY(present, context.io().run(present_and_tagged(*local, artifact.digest, tag_of(release)), context.stop()));
+    CONSIGN_TRY(present, context.io().run(present_and_tagged(*local, artifact.digest, tag_of(release)),
+                                          context.stop()));
     if (present) {
         context.log("artifact " + artifact.digest.str() + " is in the install's registry already\n");
         return "already here; no token was spent";
@@ -72,14 +75,18 @@ Result<std::string> sync_artifact(agent::JobContext& context, oci::Registry& reg
         return fail(Code::failed, "the pull token is for " + token.repository + "@" + token.digest.str() +
                                       ", the job for " + artifact.repository + "@" + artifact.digest.str());
     CONSIGN_TRY(url, net::Url::parse(token.registry));
-    context.log("copying " + artifact.repository + "@" + artifact.digest.str() + " from " + url.origin() + "\n");
+    context.log("copying " + artifact.repository + "@" + artifact.digest.str() + " from " + url.origin() +
+                "\n");
     oci::RemoteOptions remote{
         .registry = url, .username = token.username, .password = Secret<std::string>(token.password)};
-    auto progress = context.io().run(
-        pull(context.http(), std::move(remote), artifact.repository, *local, artifact.digest, tag_of(release)),
-        context.stop());
-    if (!progress) return std::unexpected(with_context(progress.error(), "cannot copy the artifact from " + url.origin()));
-    return std::format("{} bytes copied, {} were here already", progress->bytes_done, progress->bytes_skipped);
+    auto progress = context.io().run(pull(context.http(), std::move(remote), artifact.repository, *local,
+                                          artifact.digest, tag_of(release)),
+                                     context.stop());
+    if (!progress)
+        return std::unexpected(
+            with_context(progress.error(), "cannot copy the artifact from " + url.origin()));
+    return std::format("{} bytes copied, {} were here already", progress->bytes_done,
+                       progress->bytes_skipped);
 }
 
 } // namespace consign::install

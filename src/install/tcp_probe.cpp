@@ -40,12 +40,15 @@ Result<HostPort> parse_host_port(std::string_view text) {
     const auto colon = text.rfind(':');
     HostPort out;
     auto host = text.substr(0, colon);
-    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-    else if (host.contains(':')) host = {};
+    if (host.starts_with('[') && host.ends_with(']'))
+        host = host.substr(1, host.size() - 2);
+    else if (host.contains(':'))
+        host = {};
     const auto port = colon == std::string_view::npos ? std::string_view() : text.substr(colon + 1);
     const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), out.port);
     if (host.empty() || port.empty() || error != std::errc() || end != port.data() + port.size())
-        return fail(Code::invalid_argument, "'" + std::string(text) + "' is not an address of the form host:port",
+        return fail(Code::invalid_argument,
+                    "'" + std::string(text) + "' is not an address of the form host:port",
                     "write for example 127.0.0.1:8500, or [::1]:8500");
     out.host = host;
     return out;
@@ -59,7 +62,8 @@ Result<void> probe_tcp(const std::string& target, std::chrono::milliseconds dead
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
     addrinfo* list = nullptr;
-    if (const int problem = ::getaddrinfo(parsed->host.c_str(), std::to_string(parsed->port).c_str(), &hints, &list))
+    if (const int problem =
+            ::getaddrinfo(parsed->host.c_str(), std::to_string(parsed->port).c_str(), &hints, &list))
         return fail(Code::failed, start + ::gai_strerror(problem));
     const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> addresses(list, &::freeaddrinfo);
 

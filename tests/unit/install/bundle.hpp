@@ -83,8 +83,8 @@ struct Site {
         spec.inputs = bundle.inputs;
         auto repository = target.repository("shop/web");
         REQUIRE(repository);
-        const auto pushed = network.io.run(artifact::push_component(**repository, network.io.blocking(), "bundle",
-                                                                    json::encode(spec.component), *layer, "build"));
+        const auto pushed = network.io.run(artifact::push_component(
+            **repository, network.io.blocking(), "bundle", json::encode(spec.component), *layer, "build"));
         REQUIRE(pushed);
         spec.artifact = {"shop/web", pushed->digest};
         return spec;
@@ -110,7 +110,8 @@ struct Site {
     }
     Applied apply(FakeContext& job) {
         const auto outcome = jobs->apply(job);
-        return {outcome.error, json::decode<protocol::ApplyResult>(outcome.result).value(), job.text, job.steps};
+        return {outcome.error, json::decode<protocol::ApplyResult>(outcome.result).value(), job.text,
+                job.steps};
     }
     Applied apply(const Bundle& bundle) { return apply(publish(bundle)); }
 
@@ -119,7 +120,8 @@ struct Site {
     pid_t pid() const { return supervisor->status("web").pid; }
     std::size_t release_directories() const {
         std::size_t count = 0;
-        for (const auto& entry : fs::directory_iterator(paths.releases())) count += entry.is_directory() ? 1u : 0u;
+        for (const auto& entry : fs::directory_iterator(paths.releases()))
+            count += entry.is_directory() ? 1u : 0u;
         return count;
     }
 };

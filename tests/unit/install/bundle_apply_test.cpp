@@ -6,7 +6,8 @@ using namespace consign::install::test;
 
 using Steps = std::vector<std::string>;
 
-TEST_CASE("a bundle is deployed, updated, rolled back when it is not healthy, and torn down without a trace") {
+TEST_CASE(
+    "a bundle is deployed, updated, rolled back when it is not healthy, and torn down without a trace") {
     Site site;
     const auto first = site.apply(Bundle("1.0"));
     INFO(first.message() << "\n" << first.log);
@@ -27,8 +28,8 @@ TEST_CASE("a bundle is deployed, updated, rolled back when it is not healthy, an
     const auto third = site.apply(Bundle("1.2", false));
     REQUIRE(third.error);
     CHECK(third.error->code == Code::failed);
-    CHECK(third.error->message ==
-          "health check of web 1.2 failed: './check' ended with exit code 1: not today (after 1 s); rolled back to 1.1");
+    CHECK(third.error->message == "health check of web 1.2 failed: './check' ended with exit code 1: not "
+                                  "today (after 1 s); rolled back to 1.1");
     CHECK(third.result.rolled_back);
     CHECK(third.result.active_release == "1.1");
     CHECK(third.result.active == second.result.active);
@@ -39,8 +40,11 @@ TEST_CASE("a bundle is deployed, updated, rolled back when it is not healthy, an
     CHECK_FALSE(load_state(site.paths).value()->candidate);
 
     const auto pid = site.pid();
-    auto teardown = site.context(json::encode(protocol::TeardownSpec{
-        .install = InstallId::make(Time(Millis(1))), .install_name = "acme", .app = "shop", .component = "web"}));
+    auto teardown =
+        site.context(json::encode(protocol::TeardownSpec{.install = InstallId::make(Time(Millis(1))),
+                                                         .install_name = "acme",
+                                                         .app = "shop",
+                                                         .component = "web"}));
     CHECK_FALSE(site.jobs->teardown(teardown).error);
     CHECK(teardown.text.contains("teardown ran\n"));
     CHECK(teardown.steps == Steps{"teardown", "stop", "remove"});
@@ -123,8 +127,9 @@ TEST_CASE("a service that keeps ending is not healthy, whatever the probe says")
     missing.run.service = {"./no-such-file"};
     const auto absent = site.apply(missing);
     REQUIRE(absent.error);
-    CHECK(absent.error->message ==
-          "cannot start web 1.2: cannot run './no-such-file': the bundle has no such file; rolled back to 1.0");
+    CHECK(
+        absent.error->message ==
+        "cannot start web 1.2: cannot run './no-such-file': the bundle has no such file; rolled back to 1.0");
     CHECK(site.supervisor->status("web").running);
 }
 

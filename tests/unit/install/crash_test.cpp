@@ -1,5 +1,5 @@
-// kill -9 at random moments. The victim is this program again, running one of the hidden cases below on a directory
-// that the killer chose; services that it starts survive it, as they would an agent.
+// kill -9 at random moments. The victim is this program again, running one of the hidden cases below on a
+// directory that the killer chose; services that it starts survive it, as they would an agent.
 #include "bundle.hpp"
 #include "consign/base/random.hpp"
 #include <algorithm>
@@ -21,8 +21,8 @@ void run_and_kill(const std::string& test, const fs::path& directory, std::chron
     fs::remove(directory / "go");
     const auto output = open_file("/dev/null", O_WRONLY);
     REQUIRE(output);
-    auto victim = Subprocess::spawn({.argv = {"/proc/self/exe", test}, .directory = ".", .environment = environment},
-                                    output->get());
+    auto victim = Subprocess::spawn(
+        {.argv = {"/proc/self/exe", test}, .directory = ".", .environment = environment}, output->get());
     REQUIRE(victim);
     REQUIRE(eventually([&] { return fs::exists(directory / "go") || victim->wait(0ms).has_value(); }));
     (void)victim->wait(delay);
@@ -84,7 +84,8 @@ TEST_CASE("a supervisor killed at any moment leaves no service that the next one
 TEST_CASE("victim: deploys until killed", "[.]") {
     const fs::path directory = std::getenv(kWhere);
     Site site(directory / "data");
-    const auto specs = {site.publish(Bundle("1.0")), site.publish(Bundle("1.1")), site.publish(Bundle("1.2", false))};
+    const auto specs = {site.publish(Bundle("1.0")), site.publish(Bundle("1.1")),
+                        site.publish(Bundle("1.2", false))};
     put(directory / "go", "");
     for (;;)
         for (const auto& spec : specs) (void)site.apply(spec);

@@ -1,5 +1,5 @@
-#include "install/health.hpp"
 #include "consign/net/server.hpp"
+#include "install/health.hpp"
 #include "install/tcp_probe.hpp"
 #include "support.hpp"
 
@@ -79,7 +79,8 @@ TEST_CASE("a command probe goes by its exit code and repeats its last line") {
     probe.command = {"/bin/sh", "-c", "exit 0"};
     CHECK(probe_once(fixture.context, probe, fixture.site));
     probe.command = {"/bin/sh", "-c", "echo first; echo why; exit 2"};
-    CHECK(probe_once(fixture.context, probe, fixture.site).error().message == "'/bin/sh' ended with exit code 2: why");
+    CHECK(probe_once(fixture.context, probe, fixture.site).error().message ==
+          "'/bin/sh' ended with exit code 2: why");
     fixture.context.stop_source.request_stop();
     CHECK(probe_once(fixture.context, probe, fixture.site).error().code == Code::cancelled);
 }

@@ -15,7 +15,8 @@ TEST_CASE("a template sees inputs, the install, the release, its artifact and it
     spec.component.name = "web";
     spec.inputs = {{"port", 8080}, {"list", json::Value::array({1, "a"})}};
     spec.artifact = {"shop/web", Digest::sha256_of("web")};
-    spec.dependencies = {{"db", {"shop/db", Digest::sha256_of("db")}}, {"gone", {"shop/gone", Digest::sha256_of("x")}}};
+    spec.dependencies = {{"db", {"shop/db", Digest::sha256_of("db")}},
+                         {"gone", {"shop/gone", Digest::sha256_of("x")}}};
     const auto db = paths_of(directory.path(), "db");
     fs::create_directories(db.release("1"));
     fs::create_directory_symlink("releases/1", db.current());
@@ -44,7 +45,8 @@ TEST_CASE("every text of a run is rendered") {
     run.provision = run.update = run.teardown = {{"x", "{{ a }}"}};
     run.service = {"{{ a }}"};
     run.environment = {{"N", "{{ a }}"}};
-    run.health = model::HealthProbe{.http = "h{{ a }}", .tcp = "t{{ a }}", .command = {"c{{ a }}"}, .within_s = 1};
+    run.health =
+        model::HealthProbe{.http = "h{{ a }}", .tcp = "t{{ a }}", .command = {"c{{ a }}"}, .within_s = 1};
     const auto out = render_run(run, scope);
     REQUIRE(out);
     CHECK_FALSE(json::to_text(*out).contains("{{"));
@@ -57,7 +59,8 @@ TEST_CASE("every text of a run is rendered") {
 
 TEST_CASE("secrets are found inside lists and line by line") {
     protocol::ApplySpec spec;
-    spec.inputs = {{"key", "line-1\nline-2\n"}, {"map", {{"user", "u-name"}, {"on", true}}}, {"open", "public"}};
+    spec.inputs = {
+        {"key", "line-1\nline-2\n"}, {"map", {{"user", "u-name"}, {"on", true}}}, {"open", "public"}};
     spec.sensitive = {"key", "map", "undeclared"};
     const auto secrets = secrets_of(spec);
     const auto has = [&](std::string_view text) { return std::ranges::find(secrets, text) != secrets.end(); };

@@ -10,7 +10,9 @@ TEST_CASE("a service's log is bounded while the service has it open") {
     const auto log = directory.path() / "logs/service.log";
     const auto service = open_service_log(log, 100);
     REQUIRE(service);
-    const auto say = [&](const std::string& text) { REQUIRE(write_all(service->get(), as_bytes(text), log)); };
+    const auto say = [&](const std::string& text) {
+        REQUIRE(write_all(service->get(), as_bytes(text), log));
+    };
 
     say(std::string(90, 'a'));
     REQUIRE(rotate_service_log(log, 100));

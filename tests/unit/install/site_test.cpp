@@ -52,7 +52,8 @@ TEST_CASE("the install's registry may be read by anybody and written by nobody")
 
     const auto other = scratch();
     const auto taken = InstallSite::open(
-        {.data = other.path(), .registry_listen = "127.0.0.1:" + std::to_string((*site)->registry_port())}, agent);
+        {.data = other.path(), .registry_listen = "127.0.0.1:" + std::to_string((*site)->registry_port())},
+        agent);
     REQUIRE_FALSE(taken);
     CHECK(taken.error().code == Code::conflict);
     CHECK(taken.error().message.contains(std::to_string((*site)->registry_port())));

@@ -13,7 +13,8 @@ ReleaseState release(std::string version) {
     out.directory = out.version + "-abc";
     out.run.service = {"./serve", "secret"};
     out.run.environment = {{"A", "b"}};
-    out.run.health = model::HealthProbe{.http = "http://127.0.0.1:1/", .tcp = {}, .command = {}, .within_s = 3};
+    out.run.health =
+        model::HealthProbe{.http = "http://127.0.0.1:1/", .tcp = {}, .command = {}, .within_s = 3};
     return out;
 }
 } // namespace

@@ -151,9 +151,10 @@ TEST_CASE("a service that ends is started again, later each time") {
 TEST_CASE("stopping a service leaves no child of it, in its group or out of it") {
     Fixture fixture;
     const auto supervisor = fixture.supervisor();
-    REQUIRE(supervisor->run("web", fixture.shell("sh -c 'echo $$ > child; trap \"\" TERM; while :; do sleep 0.05; done' &\n"
-                                                 "setsid sh -c 'echo $$ > stray; exec sleep 1000' &\n"
-                                                 "wait")));
+    REQUIRE(supervisor->run(
+        "web", fixture.shell("sh -c 'echo $$ > child; trap \"\" TERM; while :; do sleep 0.05; done' &\n"
+                             "setsid sh -c 'echo $$ > stray; exec sleep 1000' &\n"
+                             "wait")));
     const auto child = pid_in(fixture.paths.home / "child");
     const auto stray = pid_in(fixture.paths.home / "stray");
     REQUIRE(lives(child));
@@ -184,7 +185,8 @@ TEST_CASE("a service gets time to clean up, and is killed when it does not") {
     REQUIRE(supervisor->stop("web"));
     CHECK(get(fixture.paths.home / "farewell") == "bye\n");
 
-    REQUIRE(supervisor->run("web", fixture.shell("trap '' TERM; echo deaf > deaf; while :; do sleep 0.05; done")));
+    REQUIRE(supervisor->run("web",
+                            fixture.shell("trap '' TERM; echo deaf > deaf; while :; do sleep 0.05; done")));
     REQUIRE(eventually([&] { return fs::exists(fixture.paths.home / "deaf"); }));
     const auto pid = supervisor->status("web").pid;
     REQUIRE(supervisor->stop("web"));
@@ -221,8 +223,8 @@ TEST_CASE("several services, wanted from several threads") {
             std::error_code ignored;
             fs::create_directories(fixture.directory.path() / name, ignored);
             for (int round = 0; round < 3; ++round)
-                if (supervisor->run(name, fixture.shell("exec sleep 1000")) && supervisor->status(name).running &&
-                    supervisor->stop(name))
+                if (supervisor->run(name, fixture.shell("exec sleep 1000")) &&
+                    supervisor->status(name).running && supervisor->stop(name))
                     ++good;
         });
     for (auto& thread : threads) thread.join();

@@ -25,12 +25,15 @@ inline void put(const fs::path& file, std::string_view text, mode_t mode = 0644)
     std::ofstream(file, std::ios::trunc) << text;
     ::chmod(file.c_str(), mode);
 }
-inline void put_script(const fs::path& file, std::string_view text) { put(file, "#!/bin/sh\n" + std::string(text), 0755); }
+inline void put_script(const fs::path& file, std::string_view text) {
+    put(file, "#!/bin/sh\n" + std::string(text), 0755);
+}
 
 inline std::string get(const fs::path& file) { return read_file(file).value_or(""); }
 
 /// Looks every 10 ms for up to 20 s: a bound on a hang, not a measurement.
-template <class F> bool eventually(F condition) {
+template <class F>
+bool eventually(F condition) {
     for (int i = 0; i < 2000; ++i) {
         if (condition()) return true;
         std::this_thread::sleep_for(10ms);
