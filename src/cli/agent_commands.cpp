@@ -13,7 +13,9 @@ Result<int> list(Context& context) {
     Table table({"AGENT", "KIND", "INSTALL", "STATE", "LAST SEEN", "HOST", "VERSION"});
     for (const auto& agent : agents.items)
         table.add({agent.id.str(), json::name_of(agent.kind), agent.install,
-                   state_cell(agent.revoked ? "revoked" : agent.online ? "online" : "offline"),
+                   state_cell(agent.revoked  ? "revoked"
+                              : agent.online ? "online"
+                                             : "offline"),
                    ago(agent.last_seen, context.now()), agent.hostname, agent.version});
     context.print_list(agents, table, "no agents yet: consign agent enroll, or consign install enroll NAME");
     return kDone;
@@ -26,16 +28,18 @@ Result<int> enroll(Context& context, std::chrono::seconds ttl) {
         context.print_json(token);
         return kDone;
     }
-    context.note(std::format("run this where the build agent shall live; the token works once, and ends {}:",
-                             ago(token.expires_at, context.now())));
-    context.print(token.command);
+    context.note(std::format("run this where the build agent shall live; the token works once, within {}:",
+                             humanize(ttl)));
+    context.print_foreign(token.command);
     return kDone;
 }
 
 Result<int> revoke(Context& context, const std::string& id) {
     CONSIGN_CHECK(context.call<json::Value>(net::Verb::post, path_of("/v1/agents/", id, "/revoke")));
-    if (context.json()) context.print_json(json::Value{{"id", id}, {"revoked", true}});
-    else context.print(id + " revoked: it can no longer reach this IMS");
+    if (context.json())
+        context.print_json(json::Value{{"id", id}, {"revoked", true}});
+    else
+        context.print(id + " revoked: it can no longer reach this IMS");
     return kDone;
 }
 
@@ -44,24 +48,25 @@ Result<int> revoke(Context& context, const std::string& id) {
 CommandSpec agent_command() {
     const auto ttl = std::make_shared<std::chrono::seconds>(std::chrono::hours(1));
     const auto id = std::make_shared<std::string>();
-    return {.name = "agent",
-            .summary = "Agents: who is there, enrol a build agent, revoke one",
-            .commands = {
-                {.name = "list",
-                 .summary = "All agents",
-                 .examples = {"consign agent list"},
-                 .run = [](Context& context) { return list(context); }},
-                {.name = "enroll",
-                 .summary = "Print the command that starts a new build agent",
-                 .examples = {"consign agent enroll --ttl 1h"},
-                 .options = {option("--ttl", "TIME", "how long the token is good, 1m to 7d; default 1h", *ttl)},
-                 .run = [ttl](Context& context) { return enroll(context, *ttl); }},
-                {.name = "revoke",
-                 .summary = "Lock an agent out for good",
-                 .examples = {"consign agent revoke agt_01J…"},
-                 .options = {positional("ID", "the agent's id", *id)},
-                 .run = [id](Context& context) { return revoke(context, *id); }},
-            }};
+    return {
+        .name = "agent",
+        .summary = "Agents: who is there, enrol a build agent, revoke one",
+        .commands = {
+            {.name = "list",
+             .summary = "All agents",
+             .examples = {"consign agent list"},
+             .run = [](Context& context) { return list(context); }},
+            {.name = "enroll",
+             .summary = "Print the command that starts a new build agent",
+             .examples = {"consign agent enroll --ttl 1h"},
+             .options = {option("--ttl", "TIME", "how long the token is good, 1m to 7d; default 1h", *ttl)},
+             .run = [ttl](Context& context) { return enroll(context, *ttl); }},
+            {.name = "revoke",
+             .summary = "Lock an agent out for good",
+             .examples = {"consign agent revoke agt_01J…"},
+             .options = {positional("ID", "the agent's id", *id)},
+             .run = [id](Context& context) { return revoke(context, *id); }},
+        }};
 }
 
 } // namespace consign::cli

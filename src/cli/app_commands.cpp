@@ -24,9 +24,13 @@ Result<int> apply_config(Context& context, const std::string& file) {
         for (const auto& fault : config.error()) context.note(model::to_string(fault));
         return exit_code_of(Code::invalid_argument);
     }
-    CONSIGN_TRY(app, context.call<AppView>(net::Verb::put, path_of("/v1/apps/", config->app), ApplyAppRequest{toml, name}));
-    if (context.json()) context.print_json(app);
-    else context.print(std::format("{}: config version {}{}", app.name, app.config_version, app.changed ? "" : ", unchanged"));
+    CONSIGN_TRY(app, context.call<AppView>(net::Verb::put, path_of("/v1/apps/", config->app),
+                                           ApplyAppRequest{toml, name}));
+    if (context.json())
+        context.print_json(app);
+    else
+        context.print_foreign(std::format("{}: config version {}{}", app.name, app.config_version,
+                                          app.changed ? "" : ", unchanged"));
     return kDone;
 }
 
@@ -34,8 +38,8 @@ Result<int> list(Context& context) {
     CONSIGN_TRY(apps, context.get<List<AppView>>("/v1/apps"));
     Table table({"APP", "VERSION", "COMPONENTS", "CHANGED", "ABOUT"});
     for (const auto& app : apps.items)
-        table.add({app.name, app.config_version, app.config.components.size(), ago(app.updated_at, context.now()),
-                   app.config.description});
+        table.add({app.name, app.config_version, app.config.components.size(),
+                   ago(app.updated_at, context.now()), app.config.description});
     context.print_list(apps, table, "no apps yet: consign app apply -f consign.toml");
     return kDone;
 }
@@ -57,7 +61,8 @@ CommandSpec app_command() {
                 {.name = "apply",
                  .summary = "Make a consign.toml the newest version of its app",
                  .examples = {"consign app apply -f consign.toml"},
-                 .options = {required(option("-f,--file", "FILE", "the app's consign.toml; - is standard input", *file))},
+                 .options = {required(
+                     option("-f,--file", "FILE", "the app's consign.toml; - is standard input", *file))},
                  .run = [file](Context& context) { return apply_config(context, *file); }},
                 {.name = "list",
                  .summary = "All apps",

@@ -30,13 +30,16 @@ Result<Targets> parse_targets(const std::vector<std::string>& words) {
             return fail(Code::invalid_argument, std::format("'{}' is neither an app nor APP/COMPONENT", word),
                         "for example: consign build shop, or consign build shop/web");
         const auto [found, fresh] = out.try_emplace(app);
-        if (component.empty() || (!fresh && found->second.empty())) found->second.clear(); // all include one
-        else if (!std::ranges::contains(found->second, component)) found->second.push_back(component);
+        if (component.empty() || (!fresh && found->second.empty()))
+            found->second.clear(); // all include one
+        else if (!std::ranges::contains(found->second, component))
+            found->second.push_back(component);
     }
     return out;
 }
 
-Result<CreateBuildsRequest> prepare(Context& context, const std::string& name, const std::vector<std::string>& components,
+Result<CreateBuildsRequest> prepare(Context& context, const std::string& name,
+                                    const std::vector<std::string>& components,
                                     const std::filesystem::path& source) {
     CONSIGN_TRY(app, context.get<AppView>(path_of("/v1/apps/", name)));
     CONSIGN_TRY(status, context.get<StatusView>("/v1/status"));
@@ -69,10 +72,12 @@ Result<std::vector<JobView>> wait_for(Context& context, const List<BuildView>& b
         .look = [&](std::stop_token stop) -> Result<Snapshot> {
             CONSIGN_TRY(now, look_at_jobs(context, jobs, seen, stop));
             seen = now;
-            const bool ended = std::ranges::all_of(seen, [](const JobView& job) { return model::is_terminal(job.state); });
+            const bool ended =
+                std::ranges::all_of(seen, [](const JobView& job) { return model::is_terminal(job.state); });
             return Snapshot{.jobs = seen, .waiting_for = {}, .ended = ended};
         },
-        .concerns = [&](const EventView& event) { return event.job && std::ranges::contains(jobs, *event.job); },
+        .concerns =
+            [&](const EventView& event) { return event.job && std::ranges::contains(jobs, *event.job); },
     };
     CONSIGN_CHECK(follow(context, followed));
     return seen;
@@ -87,7 +92,9 @@ Result<int> build(Context& context, const BuildFlags& flags) {
         CONSIGN_TRY(made, context.call<List<BuildView>>(net::Verb::post, "/v1/builds", request));
         std::ranges::move(made.items, std::back_inserter(builds.items));
     }
-    const auto print = [&] { context.print_list(builds, table_of_builds(context, builds.items), "nothing to build"); };
+    const auto print = [&] {
+        context.print_list(builds, table_of_builds(context, builds.items), "nothing to build");
+    };
     if (!flags.wait || builds.items.empty()) {
         print();
         return kDone;
@@ -98,13 +105,15 @@ Result<int> build(Context& context, const BuildFlags& flags) {
         view = ended;
     }
     print();
-    explain_failures(context, jobs);
-    const bool good = std::ranges::all_of(jobs, [](const JobView& job) { return job.state == model::JobState::succeeded; });
+    show_failed_logs(context, jobs);
+    const bool good =
+        std::ranges::all_of(jobs, [](const JobView& job) { return job.state == model::JobState::succeeded; });
     return good ? kDone : kJobFailed;
 }
 
 Result<int> list(Context& context, const std::string& app) {
-    CONSIGN_TRY(builds, context.get<List<BuildView>>(app.empty() ? "/v1/builds" : path_of("/v1/builds?app=", app)));
+    CONSIGN_TRY(builds,
+                context.get<List<BuildView>>(app.empty() ? "/v1/builds" : path_of("/v1/builds?app=", app)));
     context.print_list(builds, table_of_builds(context, builds.items), "no builds yet: consign build APP");
     return kDone;
 }
@@ -121,27 +130,30 @@ CommandSpec build_command() {
     const auto flags = std::make_shared<BuildFlags>();
     const auto app = std::make_shared<std::string>();
     const auto id = std::make_shared<std::string>();
-    return {.name = "build",
-            .summary = "Have a build agent turn components into artifacts",
-            .examples = {"consign build shop --wait", "consign build shop/web shop/db --source ~/src/shop",
-                         "consign build list --app shop"},
-            .options = {positionals("APP[/COMPONENT]", "what to build; an app means all its components", flags->targets),
-                        option("--source", "DIR", "where the app's relative sources are; default .", flags->source),
-                        toggle("--wait", "wait until all have ended; exit code 7 when one failed", flags->wait)},
-            .commands =
-                {
-                    {.name = "list",
-                     .summary = "Builds, newest first",
-                     .examples = {"consign build list --app shop"},
-                     .options = {option("--app", "APP", "only this app's", *app)},
-                     .run = [app](Context& context) { return list(context, *app); }},
-                    {.name = "show",
-                     .summary = "One build",
-                     .examples = {"consign build show bld_01J…"},
-                     .options = {positional("ID", "the build's id", *id)},
-                     .run = [id](Context& context) { return show(context, *id); }},
-                },
-            .run = [flags](Context& context) { return build(context, *flags); }};
+    return {
+        .name = "build",
+        .summary = "Have a build agent turn components into artifacts",
+        .examples = {"consign build shop --wait", "consign build shop/web shop/db --source ~/src/shop",
+                     "consign build list --app shop"},
+        .options = {positionals("APP[/COMPONENT]", "what to build; an app means all its components",
+                                flags->targets),
+                    option("--source", "DIR", "where the app's relative sources are; default .",
+                           flags->source),
+                    toggle("--wait", "wait until all have ended; exit code 7 when one failed", flags->wait)},
+        .commands =
+            {
+                {.name = "list",
+                 .summary = "Builds, newest first",
+                 .examples = {"consign build list --app shop"},
+                 .options = {option("--app", "APP", "only this app's", *app)},
+                 .run = [app](Context& context) { return list(context, *app); }},
+                {.name = "show",
+                 .summary = "One build",
+                 .examples = {"consign build show bld_01J…"},
+                 .options = {positional("ID", "the build's id", *id)},
+                 .run = [id](Context& context) { return show(context, *id); }},
+            },
+        .run = [flags](Context& context) { return build(context, *flags); }};
 }
 
 } // namespace consign::cli

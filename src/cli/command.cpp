@@ -20,7 +20,8 @@ std::string joined(const std::vector<std::string>& words) {
     return out;
 }
 
-template <class T> OptionSpec assigned(std::string names, std::string value, std::string help, T& into) {
+template <class T>
+OptionSpec assigned(std::string names, std::string value, std::string help, T& into) {
     return {.names = std::move(names),
             .value = std::move(value),
             .help = std::move(help),
@@ -39,7 +40,8 @@ std::string OptionSpec::long_name() const {
 
 std::string OptionSpec::environment_name() const {
     std::string out = "CONSIGN_";
-    for (const char c : long_name()) out += c == '-' ? '_' : (c >= 'a' && c <= 'z') ? static_cast<char>(c - 'a' + 'A') : c;
+    for (const char c : long_name())
+        out += c == '-' ? '_' : (c >= 'a' && c <= 'z') ? static_cast<char>(c - 'a' + 'A') : c;
     return out;
 }
 
@@ -89,8 +91,7 @@ OptionSpec option(std::string names, std::string value, std::string help, std::v
     return {.names = std::move(names),
             .value = std::move(value),
             .help = std::move(help),
-            .set =
-                [&into](std::string_view text, Origin) -> Result<void> {
+            .set = [&into](std::string_view text, Origin) -> Result<void> {
                 into.emplace_back(text);
                 return {};
             },
@@ -106,7 +107,8 @@ OptionSpec choice(std::string names, std::string value, std::string help, std::s
             .set = [&into, words = std::move(words)](std::string_view text, Origin) -> Result<void> {
                 if (!std::ranges::contains(words, text)) {
                     const auto near = model::nearest(text, words);
-                    return fail(Code::invalid_argument, std::format("'{}' is not one of: {}", text, joined(words)),
+                    return fail(Code::invalid_argument,
+                                std::format("'{}' is not one of: {}", text, joined(words)),
                                 near ? "did you mean '" + *near + "'?" : "");
                 }
                 into = text;
@@ -118,9 +120,12 @@ OptionSpec toggle(std::string names, std::string help, bool& into) {
     return {.names = std::move(names),
             .help = std::move(help),
             .set = [&into](std::string_view text, Origin) -> Result<void> {
-                if (text == "true" || text == "1" || text == "yes" || text == "on") into = true;
-                else if (text == "false" || text == "0" || text == "no" || text == "off" || text.empty()) into = false;
-                else return fail(Code::invalid_argument, std::format("'{}' is neither true nor false", text));
+                if (text == "true" || text == "1" || text == "yes" || text == "on")
+                    into = true;
+                else if (text == "false" || text == "0" || text == "no" || text == "off" || text.empty())
+                    into = false;
+                else
+                    return fail(Code::invalid_argument, std::format("'{}' is neither true nor false", text));
                 return {};
             }};
 }
@@ -146,7 +151,8 @@ Result<std::chrono::seconds> parse_duration(std::string_view text) {
         const auto number = whole_number(text.substr(0, text.size() - unit.size()));
         if (number && *number > 0 && *number <= 1'000'000) return size * *number;
     }
-    return fail(Code::invalid_argument, std::format("'{}' is not a duration", text), "write it like 90s, 30m, 1h or 7d");
+    return fail(Code::invalid_argument, std::format("'{}' is not a duration", text),
+                "write it like 90s, 30m, 1h or 7d");
 }
 
 } // namespace consign::cli

@@ -1,6 +1,6 @@
 #pragma once
-// A command as data: its words, options, help, examples and body. The parser, the help and the configuration file
-// all read the same tree, so that they cannot disagree.
+// A command as data: its words, options, help, examples and body. The parser, the help and the configuration
+// file all read the same tree, so that they cannot disagree.
 #include "consign/base/error.hpp"
 #include "consign/base/secret.hpp"
 #include <chrono>

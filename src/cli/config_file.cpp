@@ -10,7 +10,9 @@ namespace {
 
 using Values = std::map<std::string, std::vector<std::string>>;
 
-std::string place_in(std::string_view file, model::Place place) { return std::format("{}:{}:{}", file, place.line, place.column); }
+std::string place_in(std::string_view file, model::Place place) {
+    return std::format("{}:{}:{}", file, place.line, place.column);
+}
 
 std::string flag_name(std::string_view key) {
     std::string out(key);
@@ -21,18 +23,24 @@ std::string flag_name(std::string_view key) {
 std::optional<std::string> scalar(const model::TomlNode& node) {
     using enum model::TomlNode::Kind;
     switch (node.kind) {
-    case string: return node.text;
-    case integer: return std::to_string(node.integer);
-    case number: return std::format("{}", node.number);
-    case boolean: return node.boolean ? "true" : "false";
+    case string:
+        return node.text;
+    case integer:
+        return std::to_string(node.integer);
+    case number:
+        return std::format("{}", node.number);
+    case boolean:
+        return node.boolean ? "true" : "false";
     case time:
     case array:
-    case table: break;
+    case table:
+        break;
     }
     return std::nullopt;
 }
 
-Result<void> flatten(const model::TomlNode& table, const std::string& prefix, std::string_view file, Values& out) {
+Result<void> flatten(const model::TomlNode& table, const std::string& prefix, std::string_view file,
+                     Values& out) {
     using Kind = model::TomlNode::Kind;
     for (const auto& [key, place, node] : table.members) {
         const auto name = prefix + flag_name(key);
@@ -48,13 +56,16 @@ Result<void> flatten(const model::TomlNode& table, const std::string& prefix, st
         };
         const bool understood = node.kind == Kind::array ? std::ranges::all_of(node.items, take) : take(node);
         if (!understood)
-            return fail(Code::invalid_argument, std::format("{}: {}: expected text, a number, true or false, or a list "
-                                                            "of them", place_in(file, node.place), name));
+            return fail(Code::invalid_argument,
+                        std::format("{}: {}: expected text, a number, true or false, or a list "
+                                    "of them",
+                                    place_in(file, node.place), name));
     }
     return {};
 }
 
-/// Every key that means something: a command's flags and those of the commands around it, in its table or above.
+/// Every key that means something: a command's flags and those of the commands around it, in its table or
+/// above.
 void collect(const CommandSpec& command, std::vector<std::string> prefixes, std::set<std::string> flags,
              std::set<std::string>& out) {
     for (const auto& option : command.options)
@@ -91,12 +102,14 @@ Result<void> ConfigFile::check(const CommandSpec& root) const {
         if (known.contains(key)) continue;
         const auto near = model::nearest(key, {known.begin(), known.end()});
         return fail(Code::invalid_argument, std::format("{}: '{}' is not a setting", file_, key),
-                    near ? "did you mean '" + *near + "'?" : "settings are named like the flags of 'consign --help'");
+                    near ? "did you mean '" + *near + "'?"
+                         : "settings are named like the flags of 'consign --help'");
     }
     return {};
 }
 
-const std::vector<std::string>* ConfigFile::find(std::span<const std::string> command, const std::string& flag) const {
+const std::vector<std::string>* ConfigFile::find(std::span<const std::string> command,
+                                                 const std::string& flag) const {
     for (std::size_t depth = command.size() + 1; depth-- > 0;) {
         std::string key;
         for (const auto& word : command.first(depth)) key += word + ".";

@@ -1,6 +1,6 @@
 #pragma once
-// --config FILE: TOML, keys named like the flags. At the top a key holds for every command that has the flag, in a
-// table for that command alone:
+// --config FILE: TOML, keys named like the flags. At the top a key holds for every command that has the flag,
+// in a table for that command alone:
 //
 //     url = "https://ims.example"
 //     [deploy]

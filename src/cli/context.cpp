@@ -17,14 +17,15 @@ std::string_view trimmed(std::string_view text) {
 } // namespace
 
 std::vector<OptionSpec> global_options(GlobalFlags& flags) {
-    OptionSpec token{.names = "--token",
-                     .value = "TOKEN",
-                     .help = "user's token; others see it in the process list: prefer CONSIGN_TOKEN or --token-file",
-                     .set = [&flags](std::string_view text, Origin origin) -> Result<void> {
-                         flags.token = Secret<std::string>(std::string(text));
-                         flags.token_origin = origin;
-                         return {};
-                     }};
+    OptionSpec token{
+        .names = "--token",
+        .value = "TOKEN",
+        .help = "user's token; others see it in the process list: prefer CONSIGN_TOKEN or --token-file",
+        .set = [&flags](std::string_view text, Origin origin) -> Result<void> {
+            flags.token = Secret<std::string>(std::string(text));
+            flags.token_origin = origin;
+            return {};
+        }};
     OptionSpec token_file{.names = "--token-file",
                           .value = "FILE",
                           .help = "file that holds the token",
@@ -41,15 +42,18 @@ std::vector<OptionSpec> global_options(GlobalFlags& flags) {
             std::move(token_file),
             choice("-o,--output", "FORMAT", "how results are printed", flags.output, {"table", "json"}),
             toggle("--no-color", "no colours; so does NO_COLOR", flags.no_color),
-            option("--ca-file", "FILE", "PEM of the CA that signed the IMS's certificate; default the system's", flags.ca_file),
+            option("--ca-file", "FILE",
+                   "PEM of the CA that signed the IMS's certificate; default the system's", flags.ca_file),
             option("--config", "FILE", "TOML file with settings named like the flags", flags.config),
             std::move(help),
             std::move(version)};
 }
 
-Connection::Connection(net::Url url, Secret<std::string> token, const std::string& ca_file) : token_(std::move(token)) {
+Connection::Connection(net::Url url, Secret<std::string> token, const std::string& ca_file)
+    : token_(std::move(token)) {
     http_ = std::make_unique<net::Client>(io_.executor(), net::ClientOptions{.ca_file = ca_file});
-    api_ = std::make_unique<protocol::ApiClient>(*http_, std::move(url), [this] { return give(token_.reveal()); });
+    api_ = std::make_unique<protocol::ApiClient>(*http_, std::move(url),
+                                                 [this] { return give(token_.reveal()); });
 }
 
 // The client may be touched on the I/O thread alone, and that includes its end.
@@ -67,7 +71,8 @@ Result<Secret<std::string>> Context::token() const {
     if (!from_file) return flags_.token;
     CONSIGN_TRY(text, read_file(flags_.token_file, 64u << 10));
     const auto token = trimmed(text);
-    if (token.empty()) return fail(Code::invalid_argument, "the token file " + flags_.token_file + " is empty");
+    if (token.empty())
+        return fail(Code::invalid_argument, "the token file " + flags_.token_file + " is empty");
     return Secret<std::string>(std::string(token));
 }
 
@@ -78,20 +83,24 @@ Result<Connection*> Context::connect() {
     CONSIGN_TRY(secret, token());
     if (secret.empty())
         return fail(Code::unauthenticated, "no token",
-                    "set CONSIGN_TOKEN or CONSIGN_TOKEN_FILE; the owner's token is in owner.token of the IMS's data directory");
+                    "set CONSIGN_TOKEN or CONSIGN_TOKEN_FILE; the owner's token is in owner.token of the "
+                    "IMS's data directory");
     connection_ = std::make_unique<Connection>(*url, secret, flags_.ca_file);
     return connection_.get();
 }
 
 Result<std::string> Context::get_text(std::string path, protocol::CallOptions options, std::stop_token stop) {
     CONSIGN_TRY(connection, connect());
-    return explained(connection->io().run(connection->api().send(net::Verb::get, std::move(path), {}, {}, options), stop));
+    return explained(
+        connection->io().run(connection->api().send(net::Verb::get, std::move(path), {}, {}, options), stop));
 }
 
 Error Context::explain(Error error) const {
     if (!error.hint.empty()) return error;
-    if (error.code == Code::unavailable) error.hint = "is the IMS running? --url or CONSIGN_URL says where it is: " + flags_.url;
-    if (error.code == Code::unauthenticated) error.hint = "the token may be wrong, revoked or expired: check CONSIGN_TOKEN";
+    if (error.code == Code::unavailable)
+        error.hint = "is the IMS running? --url or CONSIGN_URL says where it is: " + flags_.url;
+    if (error.code == Code::unauthenticated)
+        error.hint = "the token may be wrong, revoked or expired: check CONSIGN_TOKEN";
     return error;
 }
 
@@ -101,10 +110,15 @@ void Context::print(std::string_view text) {
     console_.out->flush();
 }
 
+void Context::print_foreign(std::string_view text) {
+    print(console_.out_terminal ? printable(text) : std::string(text));
+}
+
 void Context::note(std::string_view text) { *console_.err << printable(text, true) << std::endl; }
 
 void Context::print_error(const Error& error) {
-    *console_.err << toned("consign:", Tone::bad, colour_err()) << ' ' << printable(error.message, true) << '\n';
+    *console_.err << toned("consign:", Tone::bad, colour_err()) << ' ' << printable(error.message, true)
+                  << '\n';
     if (!error.hint.empty()) *console_.err << "  " << printable(error.hint, true) << '\n';
     console_.err->flush();
 }

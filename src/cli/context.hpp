@@ -56,28 +56,40 @@ class Context {
     /// The user's token from --token or --token-file, whichever comes from the stronger place.
     Result<Secret<std::string>> token() const;
 
-    template <class Answer> Result<Answer> get(std::string path, protocol::CallOptions options = {}, std::stop_token stop = {}) {
+    template <class Answer>
+    Result<Answer> get(std::string path, protocol::CallOptions options = {}, std::stop_token stop = {}) {
         CONSIGN_TRY(connection, connect());
-        return explained(connection->io().run(connection->api().template get<Answer>(std::move(path), options), stop));
+        return explained(
+            connection->io().run(connection->api().template get<Answer>(std::move(path), options), stop));
     }
     template <class Answer, class Body = std::nullptr_t>
     Result<Answer> call(net::Verb verb, std::string path, Body body = {}) {
         CONSIGN_TRY(connection, connect());
-        return explained(connection->io().run(connection->api().template call<Answer>(verb, std::move(path), std::move(body))));
+        return explained(connection->io().run(
+            connection->api().template call<Answer>(verb, std::move(path), std::move(body))));
     }
     /// The raw body of a GET.
-    Result<std::string> get_text(std::string path, protocol::CallOptions options = {}, std::stop_token stop = {});
+    Result<std::string> get_text(std::string path, protocol::CallOptions options = {},
+                                 std::stop_token stop = {});
 
     // Results, to stdout.
-    void print(std::string_view text); ///< a new line is added if it has none
-    template <class T> void print_json(const T& value) { print(json_text(json::encode(value), console_.out_terminal)); }
+    void print(std::string_view text);         ///< ours, as it is; a new line is added if it has none
+    void print_foreign(std::string_view text); ///< from a server: cleaned on a terminal
+    template <class T>
+    void print_json(const T& value) {
+        print(json_text(json::encode(value), console_.out_terminal));
+    }
     void print(const Table& table) { print(table.text(colour_out())); }
     void print(const Details& details) { print(details.text(colour_out())); }
     /// A list: JSON as it came, or the table; an empty one says `if_empty` on stderr.
-    template <class T> void print_list(const T& list, const Table& table, std::string_view if_empty) {
-        if (json()) print_json(list);
-        else if (table.empty()) note(if_empty);
-        else print(table);
+    template <class T>
+    void print_list(const T& list, const Table& table, std::string_view if_empty) {
+        if (json())
+            print_json(list);
+        else if (table.empty())
+            note(if_empty);
+        else
+            print(table);
     }
     /// False once standard output is gone, as after `consign logs JOB -f | head`: stop then.
     bool can_print() const { return console_.out->good(); }
@@ -92,7 +104,8 @@ class Context {
 
   private:
     Error explain(Error error) const;
-    template <class T> Result<T> explained(Result<T> result) const {
+    template <class T>
+    Result<T> explained(Result<T> result) const {
         if (!result) return std::unexpected(explain(std::move(result).error()));
         return result;
     }

@@ -31,7 +31,8 @@ Result<DeployView> wait_for(Context& context, DeployView deploy) {
         .look = [&](std::stop_token stop) -> Result<Snapshot> {
             CONSIGN_TRY(now, context.get<DeployView>(path, {}, stop));
             deploy = now;
-            Snapshot snapshot{.jobs = deploy.jobs, .waiting_for = deploy.waiting_for, .ended = has_ended(deploy.state)};
+            Snapshot snapshot{
+                .jobs = deploy.jobs, .waiting_for = deploy.waiting_for, .ended = has_ended(deploy.state)};
             for (auto& job : snapshot.jobs) { // steps come only with a single job
                 if (!model::is_held(job.state)) continue;
                 CONSIGN_TRY(detailed, context.get<JobView>(path_of("/v1/jobs/", job.id.str()), {}, stop));
@@ -49,13 +50,14 @@ Result<int> run(Context& context, const DeployFlags& flags) {
     CONSIGN_TRY(created, context.call<DeployView>(net::Verb::post, "/v1/deploys", flags.request));
     if (!flags.wait) {
         show_deploy(context, created);
-        if (!has_ended(created.state)) context.note("see how it goes: consign deploy show " + created.id.str());
+        if (!has_ended(created.state))
+            context.note("see how it goes: consign deploy show " + created.id.str());
         return kDone;
     }
     CONSIGN_TRY(deploy, wait_for(context, created));
     show_deploy(context, deploy);
     if (deploy.state == DeployState::succeeded) return kDone;
-    explain_failures(context, deploy.jobs);
+    show_failed_logs(context, deploy.jobs);
     context.print_error({Code::failed,
                          std::format("{} {}{}", title_of(deploy), json::name_of(deploy.state),
                                      deploy.error.empty() ? "" : ": " + deploy.error),
@@ -64,12 +66,14 @@ Result<int> run(Context& context, const DeployFlags& flags) {
 }
 
 Result<int> list(Context& context, const std::string& install) {
-    CONSIGN_TRY(deploys, context.get<List<DeployView>>(install.empty() ? "/v1/deploys" : path_of("/v1/deploys?install=", install)));
+    CONSIGN_TRY(deploys, context.get<List<DeployView>>(
+                             install.empty() ? "/v1/deploys" : path_of("/v1/deploys?install=", install)));
     Table table({"DEPLOY", "KIND", "INSTALL", "RELEASE", "STATE", "CREATED", "DETAIL"});
     for (const auto& deploy : deploys.items)
-        table.add({deploy.id.str(), json::name_of(deploy.kind), deploy.install, deploy.release,
-                   state_cell(json::name_of(deploy.state)), ago(deploy.created_at, context.now()),
-                   deploy.error.empty() ? Cell(waiting_text(deploy.waiting_for)) : Cell(deploy.error, Tone::bad)});
+        table.add(
+            {deploy.id.str(), json::name_of(deploy.kind), deploy.install, deploy.release,
+             state_cell(json::name_of(deploy.state)), ago(deploy.created_at, context.now()),
+             deploy.error.empty() ? Cell(waiting_text(deploy.waiting_for)) : Cell(deploy.error, Tone::bad)});
     context.print_list(deploys, table, "no deploys yet: consign deploy INSTALL");
     return kDone;
 }

@@ -44,11 +44,12 @@ class News {
     Result<void> wait(std::stop_token stop) {
         const auto until = steady_clock::now() + std::chrono::seconds(kLookEverySeconds);
         while (steady_clock::now() < until && !stop.stop_requested()) {
-            // Until the first event is seen we do not know where the stream stands, and what happened since the last
-            // look would be missed: look again soon.
+            // Until the first event is seen we do not know where the stream stands, and what happened since
+            // the last look would be missed: look again soon.
             const int wait = seen_ < 0 ? kFirstLookSeconds : kLookEverySeconds;
             const auto path = std::format("/v1/events?after={}&wait={}", seen_, wait);
-            CONSIGN_TRY(events, context_.get<protocol::List<EventView>>(path, {.deadline = kAnswerDeadline}, stop));
+            CONSIGN_TRY(events,
+                        context_.get<protocol::List<EventView>>(path, {.deadline = kAnswerDeadline}, stop));
             if (events.items.empty()) return {};
             bool concerned = false;
             for (const auto& event : events.items) {
@@ -91,10 +92,6 @@ class Patience {
     net::Backoff backoff_{std::chrono::milliseconds(250), std::chrono::seconds(5), random_unit};
 };
 
-void indent_lines(std::string& out, const std::vector<std::string>& lines) {
-    for (const auto& line : lines) out += "  | " + line + "\n";
-}
-
 } // namespace
 
 Result<Snapshot> follow(Context& context, const Followed& followed) {
@@ -120,7 +117,8 @@ Result<Snapshot> follow(Context& context, const Followed& followed) {
             return fail(Code::cancelled, "stopped waiting; it goes on without this terminal",
                         "see how it is: " + followed.resume);
         }
-        if (!trouble) patience.reset();
+        if (!trouble)
+            patience.reset();
         else if (!patience.bear(*trouble, *progress, interrupt.token()) && !interrupt.requested()) {
             progress->finish();
             return std::unexpected(*trouble);
@@ -143,19 +141,14 @@ Result<std::vector<JobView>> look_at_jobs(Context& context, const std::vector<Jo
     return out;
 }
 
-void explain_failures(Context& context, const std::vector<JobView>& jobs) {
+void show_failed_logs(Context& context, const std::vector<JobView>& jobs) {
     using model::JobState;
     for (const auto& job : jobs) {
-        if (job.state == JobState::succeeded) continue;
-        auto text = subject_of(job) + " " + status_of(job) + "\n";
-        if (job.state == JobState::failed || job.state == JobState::timed_out) {
-            const auto tail = log_tail(context, job.id.str(), kTailLines);
-            if (tail && !tail->empty()) {
-                text += "  the end of its log (all of it: consign logs " + job.id.str() + ")\n";
-                indent_lines(text, *tail);
-            }
-        }
-        text.pop_back();
+        if (job.state != JobState::failed && job.state != JobState::timed_out) continue;
+        const auto tail = log_tail(context, job.id.str(), kTailLines);
+        if (!tail || tail->empty()) continue;
+        auto text = subject_of(job) + ": the end of its log (all of it: consign logs " + job.id.str() + ")";
+        for (const auto& line : *tail) text += "\n  | " + line;
         context.note(text);
     }
 }

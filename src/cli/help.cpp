@@ -42,7 +42,8 @@ std::string two_columns(const Lines& lines) {
 Lines flag_lines(const CommandSpec& command) {
     Lines lines;
     for (const auto& option : command.options)
-        if (!option.positional()) lines.emplace_back(option.display(), option.help + (option.required ? " (needed)" : ""));
+        if (!option.positional())
+            lines.emplace_back(option.display(), option.help + (option.required ? " (needed)" : ""));
     return lines;
 }
 
@@ -52,8 +53,10 @@ std::string usage_line(const std::vector<const CommandSpec*>& path) {
     for (const auto& option : command.options)
         if (option.positional()) line += " " + option.display();
     for (const auto& option : command.options)
-        if (!option.positional() && option.required) line += " " + option.display().substr(option.display().find("--"));
-    if (std::ranges::any_of(command.options, [](const auto& o) { return !o.positional() && !o.required; })) line += " [flags]";
+        if (!option.positional() && option.required)
+            line += " " + option.display().substr(option.display().find("--"));
+    if (std::ranges::any_of(command.options, [](const auto& o) { return !o.positional() && !o.required; }))
+        line += " [flags]";
     return line;
 }
 
@@ -64,12 +67,14 @@ std::string overview(const CommandSpec& root, const std::string& version) {
     for (const auto& purpose : purposes()) {
         Lines lines;
         for (const auto& name : purpose.commands)
-            if (const auto found = std::ranges::find(root.commands, name, &CommandSpec::name); found != root.commands.end())
+            if (const auto found = std::ranges::find(root.commands, name, &CommandSpec::name);
+                found != root.commands.end())
                 lines.emplace_back(found->name, found->summary);
         out += std::format("\n{}\n{}", purpose.title, two_columns(lines));
     }
     out += "\nGlobal flags\n" + two_columns(flag_lines(root));
-    out += "\nEvery flag can also be set as CONSIGN_<FLAG> (CONSIGN_URL) or in the file of --config; flags beat the\n"
+    out += "\nEvery flag can also be set as CONSIGN_<FLAG> (CONSIGN_URL) or in the file of --config; flags "
+           "beat the\n"
            "environment, the environment beats the file.\n"
            "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 not allowed, 5 conflict, 6 unreachable,\n"
            "7 the job or deploy itself failed.\n"

@@ -25,7 +25,8 @@ std::vector<std::string> state_names() {
 Result<int> list(Context& context, const JobFlags& flags) {
     std::string query;
     const auto filter = [&query](std::string_view name, const std::string& value) {
-        if (!value.empty()) query += std::format("{}{}={}", query.empty() ? '?' : '&', name, net::percent_encode(value));
+        if (!value.empty())
+            query += std::format("{}{}={}", query.empty() ? '?' : '&', name, net::percent_encode(value));
     };
     filter("install", flags.install);
     filter("state", flags.state);
@@ -42,12 +43,14 @@ Result<int> show(Context& context, const std::string& id) {
 }
 
 Result<int> act(Context& context, const std::string& id, std::string_view action) {
-    CONSIGN_TRY(job, context.call<JobView>(net::Verb::post, path_of("/v1/jobs/", id, "/" + std::string(action))));
+    CONSIGN_TRY(job,
+                context.call<JobView>(net::Verb::post, path_of("/v1/jobs/", id, "/" + std::string(action))));
     show_job(context, job);
     return kDone;
 }
 
-/// Prints pieces of a log. On a terminal they are cleaned, and a character cut in two waits for its other half.
+/// Prints pieces of a log. On a terminal they are cleaned, and a character cut in two waits for its other
+/// half.
 class LogPrinter {
   public:
     explicit LogPrinter(Context& context) : context_(context) {}
@@ -122,12 +125,13 @@ CommandSpec job_command() {
 
 CommandSpec logs_command() {
     const auto flags = std::make_shared<JobFlags>();
-    return {.name = "logs",
-            .summary = "Print a job's log",
-            .examples = {"consign logs job_01J… -f", "consign logs job_01J… -o json      one object per piece"},
-            .options = {positional("JOB", "the job's id", flags->id),
-                        toggle("-f,--follow", "go on until the job has ended", flags->follow)},
-            .run = [flags](Context& context) { return logs(context, *flags); }};
+    return {
+        .name = "logs",
+        .summary = "Print a job's log",
+        .examples = {"consign logs job_01J… -f", "consign logs job_01J… -o json      one object per piece"},
+        .options = {positional("JOB", "the job's id", flags->id),
+                    toggle("-f,--follow", "go on until the job has ended", flags->follow)},
+        .run = [flags](Context& context) { return logs(context, *flags); }};
 }
 
 } // namespace consign::cli

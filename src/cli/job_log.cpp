@@ -25,7 +25,8 @@ Result<std::int64_t> read_log(Context& context, const std::string& job, std::int
     bool ended = !follow;
     for (;;) {
         const auto query = std::format("/logs?offset={}&wait={}", offset, ended ? 0 : kWaitSeconds);
-        CONSIGN_TRY(piece, context.get_text(path_of("/v1/jobs/", job, query), {.deadline = kAnswerDeadline}, stop));
+        CONSIGN_TRY(piece,
+                    context.get_text(path_of("/v1/jobs/", job, query), {.deadline = kAnswerDeadline}, stop));
         if (!piece.empty()) {
             const bool more = on_piece(offset, piece);
             offset += static_cast<std::int64_t>(piece.size());

@@ -8,19 +8,28 @@ namespace {
 
 std::string_view escape_of(Tone tone) {
     switch (tone) {
-    case Tone::plain: return "";
-    case Tone::strong: return "\x1b[1m";
-    case Tone::faint: return "\x1b[2m";
-    case Tone::good: return "\x1b[32m";
-    case Tone::bad: return "\x1b[31m";
-    case Tone::busy: return "\x1b[36m";
+    case Tone::plain:
+        return "";
+    case Tone::strong:
+        return "\x1b[1m";
+    case Tone::faint:
+        return "\x1b[2m";
+    case Tone::good:
+        return "\x1b[32m";
+    case Tone::bad:
+        return "\x1b[31m";
+    case Tone::busy:
+        return "\x1b[36m";
     }
     return "";
 }
 
-std::string padding(std::size_t width, std::size_t wanted) { return std::string(wanted > width ? wanted - width : 0, ' '); }
+std::string padding(std::size_t width, std::size_t wanted) {
+    return std::string(wanted > width ? wanted - width : 0, ' ');
+}
 
-void add_line(std::string& out, const std::vector<Cell>& cells, const std::vector<std::size_t>& widths, bool colour) {
+void add_line(std::string& out, const std::vector<Cell>& cells, const std::vector<std::size_t>& widths,
+              bool colour) {
     std::string line;
     for (std::size_t i = 0; i < cells.size(); ++i) {
         const auto text = printable(cells[i].text);
@@ -41,9 +50,11 @@ std::string toned(std::string_view text, Tone tone, bool colour) {
 
 Tone tone_of(std::string_view state) {
     if (state == "succeeded" || state == "online") return Tone::good;
-    if (state == "failed" || state == "timed_out" || state == "rolled_back" || state == "revoked") return Tone::bad;
+    if (state == "failed" || state == "timed_out" || state == "rolled_back" || state == "revoked")
+        return Tone::bad;
     if (state == "running" || state == "leased") return Tone::busy;
-    if (state == "cancelled" || state == "skipped" || state == "absent" || state == "offline") return Tone::faint;
+    if (state == "cancelled" || state == "skipped" || state == "absent" || state == "offline")
+        return Tone::faint;
     return Tone::plain;
 }
 
@@ -89,7 +100,8 @@ std::string duration(std::optional<Time> start, std::optional<Time> end, Time no
 }
 
 std::string short_digest(const Digest& digest) {
-    return digest.empty() ? "" : std::string(digest.algorithm()) + ":" + std::string(digest.hex().substr(0, 12));
+    return digest.empty() ? ""
+                          : std::string(digest.algorithm()) + ":" + std::string(digest.hex().substr(0, 12));
 }
 
 std::string human_size(std::uint64_t bytes) {
@@ -104,7 +116,8 @@ std::string human_size(std::uint64_t bytes) {
 std::string json_text(const json::Value& value, bool terminal) {
     std::string text = json::dump(value, 2);
     if (!terminal) return text;
-    // The dump escapes C0. What else a terminal obeys is all beyond ASCII, so inside strings: \u escapes keep it JSON.
+    // The dump escapes C0. What else a terminal obeys is all beyond ASCII, so inside strings: \u escapes keep
+    // it JSON.
     if (printable(text, true) == text) return text;
     return value.dump(2, ' ', true, json::Value::error_handler_t::replace);
 }

@@ -1,6 +1,6 @@
-// The one file that knows CLI11. It is asked only to split the command line into commands, options and values:
-// environment, file, types, defaults and messages are ours, because CLI11 ranks a file above the environment and
-// its messages name neither the source of a value nor the nearest word.
+// The one file that knows CLI11. It is asked only to split the command line into commands, options and
+// values: environment, file, types, defaults and messages are ours, because CLI11 ranks a file above the
+// environment and its messages name neither the source of a value nor the nearest word.
 #include "cli/parser.hpp"
 #include "cli/config_file.hpp"
 #include "consign/model/app_config.hpp"
@@ -17,8 +17,9 @@ using Options = std::map<const OptionSpec*, CLI::Option*>;
 
 void declare(const CommandSpec& spec, CLI::App& app, Options& options) {
     app.set_help_flag();
-    app.fallthrough();            // global flags may stand behind the command
-    app.require_subcommand(0, 1); // so that an install may be called "status": after one command, words are words
+    app.fallthrough(); // global flags may stand behind the command
+    app.require_subcommand(
+        0, 1); // so that an install may be called "status": after one command, words are words
     if (app.get_parent() == nullptr) app.allow_extras();
     for (const auto& option : spec.options) {
         const auto name = option.positional() ? option.value : option.names;
@@ -68,7 +69,8 @@ std::unexpected<Error> unexpected_word(const std::string& word, const std::vecto
     if (!path.back()->run)
         return fail(Code::invalid_argument, std::format("'{}' has no command '{}'", words_of(path), word),
                     suggestion(word, candidates, path));
-    return fail(Code::invalid_argument, std::format("'{}' has no use for '{}'", words_of(path), word), see_help(path));
+    return fail(Code::invalid_argument, std::format("'{}' has no use for '{}'", words_of(path), word),
+                see_help(path));
 }
 
 /// The values of one option and where they came from.
@@ -102,7 +104,8 @@ std::optional<Given> given(const OptionSpec& spec, const CLI::Option& parsed, co
 
 Result<void> assign(const OptionSpec& spec, const Given& value) {
     for (const auto& text : value.values)
-        if (auto set = spec.set(text, value.origin); !set) return std::unexpected(with_context(set.error(), value.named));
+        if (auto set = spec.set(text, value.origin); !set)
+            return std::unexpected(with_context(set.error(), value.named));
     return {};
 }
 
@@ -136,7 +139,8 @@ Result<void> assign_all(const Invocation& invocation, const Options& options, co
             }
             const auto value = given(spec, *parsed, sources);
             if (value) CONSIGN_CHECK(assign(spec, *value));
-            if (spec.required && command == invocation.path.back() && (!value || value->values.empty() || value->values.front().empty()))
+            if (spec.required && command == invocation.path.back() &&
+                (!value || value->values.empty() || value->values.front().empty()))
                 return fail(Code::invalid_argument,
                             std::format("'{}' needs {}", words_of(invocation.path), spec.display()),
                             spec.help + "; " + see_help(invocation.path));
@@ -159,7 +163,8 @@ std::string words_of(const std::vector<const CommandSpec*>& path) {
     return out;
 }
 
-Result<Invocation> parse(const CommandSpec& root, std::vector<std::string> arguments, const Environment& environment) {
+Result<Invocation> parse(const CommandSpec& root, std::vector<std::string> arguments,
+                         const Environment& environment) {
     CLI::App app;
     Options options;
     declare(root, app, options);
@@ -175,7 +180,8 @@ Result<Invocation> parse(const CommandSpec& root, std::vector<std::string> argum
     out.help = early(root, "help", options, environment) == "true";
     out.version = early(root, "version", options, environment) == "true" && out.path.size() == 1;
     if (out.help || out.version) return out;
-    if (const auto extras = app.remaining(true); !extras.empty()) return unexpected_word(extras.front(), out.path);
+    if (const auto extras = app.remaining(true); !extras.empty())
+        return unexpected_word(extras.front(), out.path);
 
     const auto file_name = early(root, "config", options, environment);
     CONSIGN_TRY(file, config_file(root, file_name));
@@ -184,8 +190,10 @@ Result<Invocation> parse(const CommandSpec& root, std::vector<std::string> argum
     CONSIGN_CHECK(assign_all(out, options, sources));
     if (!out.path.back()->run && out.path.size() > 1) {
         std::string commands;
-        for (const auto& child : out.path.back()->commands) commands += (commands.empty() ? "" : ", ") + child.name;
-        return fail(Code::invalid_argument, std::format("'{}' needs a command: {}", words_of(out.path), commands),
+        for (const auto& child : out.path.back()->commands)
+            commands += (commands.empty() ? "" : ", ") + child.name;
+        return fail(Code::invalid_argument,
+                    std::format("'{}' needs a command: {}", words_of(out.path), commands),
                     see_help(out.path));
     }
     return out;

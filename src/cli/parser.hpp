@@ -18,7 +18,8 @@ struct Invocation {
 /// Parses `arguments` (without the program's name) against `root` and hands each option its value: flags beat
 /// CONSIGN_* beat the file that --config names. With `help` or `version` nothing else is checked or set.
 /// Every error is the user's to fix: exit code 2.
-Result<Invocation> parse(const CommandSpec& root, std::vector<std::string> arguments, const Environment& environment);
+Result<Invocation> parse(const CommandSpec& root, std::vector<std::string> arguments,
+                         const Environment& environment);
 
 /// "consign release create"
 std::string words_of(const std::vector<const CommandSpec*>& path);

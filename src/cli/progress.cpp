@@ -13,7 +13,8 @@ namespace {
 
 std::string current_step(const protocol::JobView& job) {
     for (auto step = job.steps.rbegin(); step != job.steps.rend(); ++step)
-        if (step->attempt == job.attempt) return step->name + (step->detail.empty() ? "" : " (" + step->detail + ")");
+        if (step->attempt == job.attempt)
+            return step->name + (step->detail.empty() ? "" : " (" + step->detail + ")");
     return {};
 }
 
@@ -23,13 +24,21 @@ std::string without_digits(std::string text) {
     return text;
 }
 
+/// Whether the deploy waits for something that none of its jobs says already.
+bool waits_beyond_jobs(const Snapshot& snapshot) {
+    if (!snapshot.waiting_for || snapshot.ended) return false;
+    return std::ranges::none_of(snapshot.jobs, [&](const protocol::JobView& job) {
+        return job.waiting_for && job.waiting_for->what == snapshot.waiting_for->what;
+    });
+}
+
 class LineProgress final : public Progress {
   public:
     LineProgress(const Console& console, std::string title) : console_(console) { note(title); }
 
     void show(const Snapshot& snapshot) override {
         for (const auto& job : snapshot.jobs) say(job.id.str(), subject_of(job) + ": " + status_of(job));
-        if (snapshot.waiting_for && !snapshot.ended) say("", "waits: " + to_text(*snapshot.waiting_for));
+        if (waits_beyond_jobs(snapshot)) say("", "waits: " + to_text(*snapshot.waiting_for));
     }
     void note(std::string_view text) override { *console_.err << printable(text) << std::endl; }
     void finish() override {}
@@ -46,16 +55,30 @@ class LineProgress final : public Progress {
     std::map<std::string, std::string> said_;
 };
 
-std::size_t terminal_columns() {
+struct TerminalSize {
+    std::size_t columns = 80, rows = 24;
+};
+TerminalSize terminal_size() {
     winsize size = {};
-    return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+    if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0 || size.ws_row == 0) return {};
+    return {size.ws_col, size.ws_row};
+}
+
+/// The jobs that fit into `rows` lines: what has gone well is left out first, then the last ones.
+std::vector<protocol::JobView> visible(std::vector<protocol::JobView> jobs, std::size_t rows) {
+    if (jobs.size() > rows)
+        std::erase_if(jobs,
+                      [](const protocol::JobView& job) { return job.state == model::JobState::succeeded; });
+    if (jobs.size() > rows) jobs.resize(rows);
+    return jobs;
 }
 
 /// Redraws on every change, and once a second for the times, from a thread of its own.
 class LiveProgress final : public Progress {
   public:
     LiveProgress(const Console& console, std::string title)
-        : console_(console), title_(std::move(title)), ticker_([this](std::stop_token stop) { tick(stop); }) {}
+        : console_(console), title_(std::move(title)), ticker_([this](std::stop_token stop) { tick(stop); }) {
+    }
     ~LiveProgress() override { stop_ticker(); }
 
     void show(const Snapshot& snapshot) override {
@@ -94,20 +117,26 @@ class LiveProgress final : public Progress {
     }
     void draw() {
         erase();
-        const auto columns = terminal_columns();
+        const auto [columns, rows] = terminal_size();
         const auto now = SystemClock().now();
         line(toned(fit_width(printable(title_), columns), Tone::strong, console_.colour));
+        // A block higher than the terminal could not be drawn over: title, waits, hidden and the cursor take
+        // four.
+        const auto jobs = visible(snapshot_.jobs, rows > 5 ? rows - 4 : 1);
         std::size_t widest = 0;
-        for (const auto& job : snapshot_.jobs) widest = std::max(widest, display_width(printable(subject_of(job))));
-        for (const auto& job : snapshot_.jobs) {
+        for (const auto& job : jobs) widest = std::max(widest, display_width(printable(subject_of(job))));
+        for (const auto& job : jobs) {
             const auto subject = printable(subject_of(job));
             const auto time = duration(job.started_at, job.finished_at, now);
-            const auto left = "  " + subject + std::string(widest - display_width(subject) + 2, ' ');
-            const auto right = printable(status_of(job)) + (time.empty() ? "" : "  " + time);
-            const auto room = columns > display_width(left) ? columns - display_width(left) : 0;
+            const auto left =
+                fit_width("  " + subject + std::string(widest - display_width(subject) + 2, ' '), columns);
+            const auto right = (time.empty() ? "" : time + "  ") + printable(status_of(job));
+            const auto room = columns - display_width(left);
             line(left + toned(fit_width(right, room), tone_of(json::name_of(job.state)), console_.colour));
         }
-        if (snapshot_.waiting_for && !snapshot_.ended)
+        if (jobs.size() < snapshot_.jobs.size())
+            line(fit_width(std::format("  … and {} more", snapshot_.jobs.size() - jobs.size()), columns));
+        if (waits_beyond_jobs(snapshot_))
             line(fit_width("  waits: " + printable(to_text(*snapshot_.waiting_for)), columns));
         console_.err->flush();
     }

@@ -18,9 +18,11 @@ Table components_of(const ReleaseView& release) {
 Result<int> create(Context& context, const std::string& app, const std::string& version) {
     CONSIGN_TRY(release, context.call<ReleaseView>(net::Verb::post, path_of("/v1/apps/", app, "/releases"),
                                                    CreateReleaseRequest{version}));
-    if (context.json()) context.print_json(release);
+    if (context.json())
+        context.print_json(release);
     else {
-        context.print(std::format("{} {} of config version {}", release.app, release.version, release.config_version));
+        context.print_foreign(
+            std::format("{} {} of config version {}", release.app, release.version, release.config_version));
         context.print(components_of(release));
     }
     return kDone;

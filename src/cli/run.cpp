@@ -55,10 +55,10 @@ CommandSpec command_tree(GlobalFlags& flags) {
     return {.name = "consign",
             .summary = "Your software, in your customers' accounts",
             .options = global_options(flags),
-            .commands = {app_command(), build_command(), release_command(), install_command(), deploy_command(),
-                         teardown_command(), status_command(), job_command(), logs_command(), events_command(),
-                         audit_command(), agent_command(), user_command(), ims_command(), build_agent_command(),
-                         install_agent_command()}};
+            .commands = {app_command(), build_command(), release_command(), install_command(),
+                         deploy_command(), teardown_command(), status_command(), job_command(),
+                         logs_command(), events_command(), audit_command(), agent_command(), user_command(),
+                         ims_command(), build_agent_command(), install_agent_command()}};
 }
 
 int run(int argc, const char* const* argv, const Modes& modes, const std::string& version) {

@@ -16,19 +16,22 @@ struct Upload {
 net::Async<Result<oci::Descriptor>> push(Connection* connection, Upload upload) {
     const auto target = oci::open_remote(connection->api().http(), upload.remote, upload.repository);
     // The config is empty: the same tree is the same digest, whichever build asks for it.
-    co_return co_await artifact::push_component(*target, connection->io().blocking(), std::string(artifact::kSourceType),
-                                                json::Value::object(), std::move(upload.layer), "");
+    co_return co_await artifact::push_component(*target, connection->io().blocking(),
+                                                std::string(artifact::kSourceType), json::Value::object(),
+                                                std::move(upload.layer), "");
 }
 
 } // namespace
 
-Result<protocol::ArtifactRef> upload_source(Context& context, const std::string& registry, const std::string& app,
-                                            const model::Component& component, const std::filesystem::path& source_root) {
+Result<protocol::ArtifactRef> upload_source(Context& context, const std::string& registry,
+                                            const std::string& app, const model::Component& component,
+                                            const std::filesystem::path& source_root) {
     const auto directory = (source_root / component.source.directory.value_or(".")).lexically_normal();
     const auto name = app + "/" + component.name;
     std::error_code ignored;
     if (!std::filesystem::is_directory(directory, ignored))
-        return fail(Code::not_found, std::format("the source of {}, {}, is not a directory", name, directory.string()),
+        return fail(Code::not_found,
+                    std::format("the source of {}, {}, is not a directory", name, directory.string()),
                     "paths in consign.toml are relative to --source, by default the current directory");
 
     CONSIGN_TRY(connection, context.connect());

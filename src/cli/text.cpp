@@ -39,8 +39,10 @@ Decoded decode(std::string_view text) {
 struct Range {
     char32_t first, last;
 };
-template <std::size_t N> bool within(const Range (&ranges)[N], char32_t code) {
-    return std::ranges::any_of(ranges, [code](const Range& range) { return code >= range.first && code <= range.last; });
+template <std::size_t N>
+bool within(const Range (&ranges)[N], char32_t code) {
+    return std::ranges::any_of(
+        ranges, [code](const Range& range) { return code >= range.first && code <= range.last; });
 }
 
 // Controls, and what reorders or hides text around it (Unicode TR 36, section 3.1).
@@ -48,9 +50,9 @@ constexpr Range kUnsafe[] = {{0, 0x1F},        {0x7F, 0x9F},     {0x200E, 0x200F
                              {0x2028, 0x202E}, {0x2066, 0x2069}, {0xFEFF, 0xFEFF}};
 // The blocks that matter in names and logs, not all of Unicode.
 constexpr Range kZeroWidth[] = {{0x300, 0x36F}, {0x200B, 0x200D}, {0x20D0, 0x20FF}, {0xFE00, 0xFE0F}};
-constexpr Range kWide[] = {{0x1100, 0x115F},   {0x2E80, 0xA4CF},   {0xAC00, 0xD7A3},   {0xF900, 0xFAFF},  {0xFE30, 0xFE6F},
-                           {0xFF00, 0xFF60},   {0xFFE0, 0xFFE6},   {0x1F300, 0x1F64F}, {0x1F680, 0x1F6FF},
-                           {0x1F900, 0x1F9FF}, {0x20000, 0x3FFFD}};
+constexpr Range kWide[] = {{0x1100, 0x115F},   {0x2E80, 0xA4CF},   {0xAC00, 0xD7A3},  {0xF900, 0xFAFF},
+                           {0xFE30, 0xFE6F},   {0xFF00, 0xFF60},   {0xFFE0, 0xFFE6},  {0x1F300, 0x1F64F},
+                           {0x1F680, 0x1F6FF}, {0x1F900, 0x1F9FF}, {0x20000, 0x3FFFD}};
 
 std::size_t width_of(char32_t code) {
     if (within(kZeroWidth, code)) return 0;
@@ -65,9 +67,12 @@ std::string printable(std::string_view text, bool keep_lines) {
     while (!text.empty()) {
         const auto at = decode(text);
         const bool kept_line = keep_lines && (at.code == '\n' || at.code == '\t');
-        if (!at.valid) out += "\uFFFD";
-        else if (kept_line || !within(kUnsafe, at.code)) out += text.substr(0, at.size);
-        else if (!keep_lines && (at.code == '\n' || at.code == '\t')) out += ' ';
+        if (!at.valid)
+            out += "\uFFFD";
+        else if (kept_line || !within(kUnsafe, at.code))
+            out += text.substr(0, at.size);
+        else if (!keep_lines && (at.code == '\n' || at.code == '\t'))
+            out += ' ';
         text.remove_prefix(at.size);
     }
     return out;

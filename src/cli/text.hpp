@@ -1,14 +1,14 @@
 #pragma once
-// Text for terminals. Names, errors and logs come from servers, agents and the software they run: none of it may
-// move the cursor, change colours or reorder a line.
+// Text for terminals. Names, errors and logs come from servers, agents and the software they run: none of it
+// may move the cursor, change colours or reorder a line.
 #include <cstddef>
 #include <string>
 #include <string_view>
 
 namespace consign::cli {
 
-/// `text` without control characters (C0, DEL, C1), bidirectional overrides and malformed UTF-8, which becomes U+FFFD.
-/// Keeps '\n' and '\t' when asked to.
+/// `text` without control characters (C0, DEL, C1), bidirectional overrides and malformed UTF-8, which
+/// becomes U+FFFD. Keeps '\n' and '\t' when asked to.
 std::string printable(std::string_view text, bool keep_lines = false);
 
 /// Columns that `text` takes on a terminal: 0 for combining marks, 2 for wide characters.

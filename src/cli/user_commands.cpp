@@ -28,7 +28,7 @@ Result<int> create(Context& context, const UserFlags& flags) {
     }
     context.note("the token of " + token.name + " (" + std::string(json::name_of(token.role)) +
                  "), shown this once; use it as CONSIGN_TOKEN:");
-    context.print(token.token.value_or(""));
+    context.print_foreign(token.token.value_or(""));
     return kDone;
 }
 
@@ -44,8 +44,10 @@ Result<int> list(Context& context) {
 
 Result<int> revoke(Context& context, const std::string& id) {
     CONSIGN_CHECK(context.call<json::Value>(net::Verb::delete_, path_of("/v1/tokens/", id)));
-    if (context.json()) context.print_json(json::Value{{"id", id}, {"revoked", true}});
-    else context.print(id + " revoked");
+    if (context.json())
+        context.print_json(json::Value{{"id", id}, {"revoked", true}});
+    else
+        context.print(id + " revoked");
     return kDone;
 }
 
@@ -61,7 +63,8 @@ CommandSpec user_command() {
                  .examples = {"consign user create github --role ci --ttl-days 90"},
                  .options = {positional("NAME", "a name for the audit log", flags->name),
                              required(choice("--role", "ROLE", "what it may do", flags->role, role_names())),
-                             option("--ttl-days", "N", "days until it expires; default never", flags->ttl_days, 0, 36500)},
+                             option("--ttl-days", "N", "days until it expires; default never",
+                                    flags->ttl_days, 0, 36500)},
                  .run = [flags](Context& context) { return create(context, *flags); }},
                 {.name = "list",
                  .summary = "All users; tokens are never shown again",

@@ -42,14 +42,15 @@ Result<int> status(Context& context) {
         context.print_json(status);
         return kDone;
     }
-    context.print(Details()
-                      .add("IMS", status.ims)
-                      .add("version", status.version)
-                      .add("registry", status.registry)
-                      .add("apps", status.apps)
-                      .add("installs", status.installs)
-                      .add("agents", std::format("{} of {} online", status.agents_online, status.agents))
-                      .add("jobs", std::format("{} running, {} waiting", status.jobs_running, status.jobs_waiting)));
+    context.print(
+        Details()
+            .add("IMS", status.ims)
+            .add("version", status.version)
+            .add("registry", status.registry)
+            .add("apps", status.apps)
+            .add("installs", status.installs)
+            .add("agents", std::format("{} of {} online", status.agents_online, status.agents))
+            .add("jobs", std::format("{} running, {} waiting", status.jobs_running, status.jobs_waiting)));
     if (status.refused.empty()) return kDone;
     context.print("\nRefused: pull tokens that were used a second time");
     context.print(table_of(context, status.refused));
@@ -58,18 +59,20 @@ Result<int> status(Context& context) {
 
 void print_event(Context& context, const EventView& event) {
     // One event per line in both forms, because the stream has no end.
-    if (context.json()) context.print(json::dump(json::encode(event)));
+    if (context.json())
+        context.print(json::dump(json::encode(event)));
     else
-        context.print(Details()
-                          .add(to_rfc3339(event.at), std::format("{:<20} {:<24} {}", event.kind, subject_of(event), event.detail)));
+        context.print(Details().add(to_rfc3339(event.at), std::format("{:<20} {:<24} {}", event.kind,
+                                                                      subject_of(event), event.detail)));
 }
 
 Result<int> follow_events(Context& context, std::int64_t after) {
     const Interrupt interrupt;
     if (after == 0) after = kNow;
     for (;;) {
-        auto events = context.get<List<EventView>>(std::format("/v1/events?after={}&wait={}", after, kWaitSeconds),
-                                                   {.deadline = kAnswerDeadline}, interrupt.token());
+        auto events =
+            context.get<List<EventView>>(std::format("/v1/events?after={}&wait={}", after, kWaitSeconds),
+                                         {.deadline = kAnswerDeadline}, interrupt.token());
         if (interrupt.requested()) return kDone;
         if (!events) return std::unexpected(std::move(events).error());
         for (const auto& event : events->items) {
@@ -117,10 +120,14 @@ CommandSpec events_command() {
     return {.name = "events",
             .summary = "What has happened, oldest first",
             .examples = {"consign events -f", "consign events --after 120 -o json"},
-            .options = {toggle("-f,--follow", "what happens from now on, until Ctrl-C; with -o json one object per line", flags->follow),
-                        option("--after", "SEQ", "only events after this number", flags->after, 0, 2'147'483'647)},
+            .options = {toggle("-f,--follow",
+                               "what happens from now on, until Ctrl-C; with -o json one object per line",
+                               flags->follow),
+                        option("--after", "SEQ", "only events after this number", flags->after, 0,
+                               2'147'483'647)},
             .run = [flags](Context& context) {
-                return flags->follow ? follow_events(context, flags->after) : list_events(context, flags->after);
+                return flags->follow ? follow_events(context, flags->after)
+                                     : list_events(context, flags->after);
             }};
 }
 

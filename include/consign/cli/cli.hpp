@@ -1,6 +1,6 @@
 #pragma once
-// The command line. The client's commands live here; the three long-running modes are handed in by main, because
-// this layer knows nothing of servers and agents.
+// The command line. The client's commands live here; the three long-running modes are handed in by main,
+// because this layer knows nothing of servers and agents.
 #include "consign/base/error.hpp"
 #include "consign/base/secret.hpp"
 #include <filesystem>
@@ -54,9 +54,10 @@ struct Modes {
     std::function<Result<void>(const InstallAgentFlags&)> install_agent;
 };
 
-/// Parses the command line (flags beat CONSIGN_* beat --config FILE), runs the command, prints results to stdout and
-/// errors to stderr, returns the exit code: 0 done, 1 failed, 2 usage, 3 not found, 4 not allowed, 5 conflict,
-/// 6 unreachable, 7 the job or deploy itself failed. argv[0] named ims, build-agent or install-agent runs that mode.
+/// Parses the command line (flags beat CONSIGN_* beat --config FILE), runs the command, prints results to
+/// stdout and errors to stderr, returns the exit code: 0 done, 1 failed, 2 usage, 3 not found, 4 not allowed,
+/// 5 conflict, 6 unreachable, 7 the job or deploy itself failed. argv[0] named ims, build-agent or
+/// install-agent runs that mode.
 int run(int argc, const char* const* argv, const Modes& modes, const std::string& version);
 
 /// Code → exit code; the only such table.

@@ -11,7 +11,8 @@ TEST_CASE("durations need a unit") {
     CHECK(parse_duration("5min").value() == 5min);
     CHECK(parse_duration("1h").value() == 1h);
     CHECK(parse_duration("7d").value() == 168h);
-    for (const auto* wrong : {"", "h", "1", "-1h", "0s", "1.5h", "1 h", "99999999999999999999s", "2000000d"}) {
+    for (const auto* wrong :
+         {"", "h", "1", "-1h", "0s", "1.5h", "1 h", "99999999999999999999s", "2000000d"}) {
         CAPTURE(wrong);
         CHECK_FALSE(parse_duration(wrong));
     }

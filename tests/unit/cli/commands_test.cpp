@@ -9,8 +9,10 @@ using namespace consign::cli::test;
 namespace {
 
 const auto kNow = SystemClock().now();
-constexpr auto kToml = "app = \"shop\"\n[inputs.port]\ntype = \"number\"\ndefault = 8080\n[[component]]\nname = \"web\"\n"
-                       "type = \"bundle\"\nsource = \"./web\"\n[component.run]\nservice = [\"./serve\", \"{{ inputs.port }}\"]\n";
+constexpr auto kToml =
+    "app = \"shop\"\n[inputs.port]\ntype = \"number\"\ndefault = 8080\n[[component]]\nname = \"web\"\n"
+    "type = \"bundle\"\nsource = \"./web\"\n[component.run]\nservice = [\"./serve\", \"{{ inputs.port "
+    "}}\"]\n";
 
 AppView shop() {
     return {.id = AppId::make(kNow),
@@ -54,8 +56,9 @@ TEST_CASE("an empty list says how to begin, beside the result") {
 TEST_CASE("app apply shows every fault and sends nothing") {
     FakeIms ims;
     const auto scratch = TemporaryDirectory::make("cli-test-").value();
-    const auto file = write_toml(scratch, "app = \"shop\"\ncolour = 1\n[[component]]\nname = \"web\"\nsource = \"./web\"\n"
-                                          "type = \"bundle\"\ndepends_on = [\"dbb\"]\n");
+    const auto file =
+        write_toml(scratch, "app = \"shop\"\ncolour = 1\n[[component]]\nname = \"web\"\nsource = \"./web\"\n"
+                            "type = \"bundle\"\ndepends_on = [\"dbb\"]\n");
     const auto ran = run_against(ims, {"app", "apply", "-f", file});
     CHECK(ran.code == 1);
     CHECK(std::ranges::count(ran.err, '\n') == 2);
@@ -83,7 +86,8 @@ TEST_CASE("inputs are typed by the app") {
     ims.on("POST /v1/installs", InstallView{.id = InstallId::make(kNow), .name = "acme", .app = "shop"});
     CHECK(run_against(ims, {"install", "create", "acme", "--app", "shop", "--input", "port=9090"}).code == 0);
     CHECK(ims.was_called(R"(POST /v1/installs {"app":"shop","inputs":{"port":9090},"name":"acme"})"));
-    const auto wrong = run_against(ims, {"install", "create", "acme", "--app", "shop", "--input", "port=x", "--input", "prt=1"});
+    const auto wrong = run_against(
+        ims, {"install", "create", "acme", "--app", "shop", "--input", "port=x", "--input", "prt=1"});
     CHECK(wrong.code == 1);
     CHECK(wrong.err.find("port") != std::string::npos);
     CHECK(wrong.err.find("prt") != std::string::npos);
@@ -92,7 +96,9 @@ TEST_CASE("inputs are typed by the app") {
 TEST_CASE("install enroll prints the command alone") {
     FakeIms ims;
     ims.on("POST /v1/installs/acme/enroll-token",
-           EnrollTokenView{.token = "t", .expires_at = kNow + std::chrono::hours(2), .command = "consign install-agent --enroll t"});
+           EnrollTokenView{.token = "t",
+                           .expires_at = kNow + std::chrono::hours(2),
+                           .command = "consign install-agent --enroll t"});
     const auto ran = run_against(ims, {"install", "enroll", "acme", "--ttl", "2h"});
     CHECK(ran.out == "consign install-agent --enroll t\n");
     CHECK(ims.was_called(R"(POST /v1/installs/acme/enroll-token {"ttl_s":7200})"));
@@ -109,15 +115,18 @@ TEST_CASE("problems become messages and exit codes") {
     const auto none = run_words({"status"}, {{"CONSIGN_URL", ims.url()}});
     CHECK(none.code == 4);
     CHECK(none.err.starts_with("consign: no token\n"));
-    const auto nobody = run_words({"status"}, {{"CONSIGN_URL", "http://127.0.0.1:1"}, {"CONSIGN_TOKEN", "t"}});
+    const auto nobody =
+        run_words({"status"}, {{"CONSIGN_URL", "http://127.0.0.1:1"}, {"CONSIGN_TOKEN", "t"}});
     CHECK(nobody.code == 6);
     CHECK(run_words({"status"}, {{"CONSIGN_URL", "nonsense"}, {"CONSIGN_TOKEN", "t"}}).code == 1);
 }
 
 TEST_CASE("a token that is made is shown once, alone on stdout") {
     FakeIms ims;
-    ims.on("POST /v1/tokens", TokenView{.id = TokenId::make(kNow), .name = "ci", .role = Role::ci, .token = "usr-secret"});
-    CHECK(run_against(ims, {"user", "create", "ci", "--role", "ci", "--ttl-days", "90"}).out == "usr-secret\n");
+    ims.on("POST /v1/tokens",
+           TokenView{.id = TokenId::make(kNow), .name = "ci", .role = Role::ci, .token = "usr-secret"});
+    CHECK(run_against(ims, {"user", "create", "ci", "--role", "ci", "--ttl-days", "90"}).out ==
+          "usr-secret\n");
     CHECK(ims.was_called(R"(POST /v1/tokens {"name":"ci","role":"ci","ttl_days":90})"));
     const auto id = TokenId::make(kNow).str();
     ims.on("DELETE /v1/tokens/" + id, net::Response::empty(204));
@@ -141,13 +150,14 @@ TEST_CASE("a source that is not there fails before anything is sent") {
 TEST_CASE("a job that waits says for what") {
     FakeIms ims;
     const auto id = JobId::make(kNow).str();
-    ims.on("GET /v1/jobs/" + id, JobView{.id = JobId::trusted(id),
-                                        .kind = JobKind::apply,
-                                        .app = "shop",
-                                        .component = "web",
-                                        .install = "acme",
-                                        .waiting_for = WaitingFor{"agent acme was last seen 3 min ago", "start it"},
-                                        .created_at = kNow});
+    ims.on("GET /v1/jobs/" + id,
+           JobView{.id = JobId::trusted(id),
+                   .kind = JobKind::apply,
+                   .app = "shop",
+                   .component = "web",
+                   .install = "acme",
+                   .waiting_for = WaitingFor{"agent acme was last seen 3 min ago", "start it"},
+                   .created_at = kNow});
     const auto ran = run_against(ims, {"job", "show", id});
     CHECK(ran.out.find("waits for  agent acme was last seen 3 min ago (start it)") != std::string::npos);
 }
@@ -155,7 +165,12 @@ TEST_CASE("a job that waits says for what") {
 TEST_CASE("events are read page by page") {
     FakeIms ims;
     ims.on("GET /v1/events", List<EventView>{{{.seq = 1, .at = kNow, .kind = "app.applied", .app = "shop"}}});
-    ims.on("GET /v1/events", List<EventView>{{{.seq = 2, .at = kNow, .kind = "job.queued", .app = "shop", .install = "acme", .component = "web"}}});
+    ims.on("GET /v1/events", List<EventView>{{{.seq = 2,
+                                               .at = kNow,
+                                               .kind = "job.queued",
+                                               .app = "shop",
+                                               .install = "acme",
+                                               .component = "web"}}});
     ims.on("GET /v1/events", List<EventView>{});
     const auto ran = run_against(ims, {"events"});
     CHECK(ran.out.find("shop/web @acme") != std::string::npos);

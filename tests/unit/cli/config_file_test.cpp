@@ -1,19 +1,22 @@
-#include "cli/config_file.hpp"
 #include "cli/commands.hpp"
+#include "cli/config_file.hpp"
 #include <catch2/catch.hpp>
 
 using namespace consign;
 using namespace consign::cli;
 
 namespace {
-const std::vector<std::string>* find(const ConfigFile& file, std::vector<std::string> command, const std::string& flag) {
+const std::vector<std::string>* find(const ConfigFile& file, std::vector<std::string> command,
+                                     const std::string& flag) {
     return file.find(command, flag);
 }
 } // namespace
 
 TEST_CASE("a command's table beats the top of the file") {
-    const auto file = ConfigFile::parse("data = \"top\"\nslots = 3\n[ims]\ndata = \"server\"\ntls_cert = \"c.pem\"\n"
-                                        "[install.create]\ninput = [\"a=1\", \"b=2\"]\n", "c.toml");
+    const auto file =
+        ConfigFile::parse("data = \"top\"\nslots = 3\n[ims]\ndata = \"server\"\ntls_cert = \"c.pem\"\n"
+                          "[install.create]\ninput = [\"a=1\", \"b=2\"]\n",
+                          "c.toml");
     REQUIRE(file);
     CHECK(*find(*file, {"ims"}, "data") == std::vector<std::string>{"server"});
     CHECK(*find(*file, {"build-agent"}, "data") == std::vector<std::string>{"top"});
@@ -26,7 +29,9 @@ TEST_CASE("a command's table beats the top of the file") {
 TEST_CASE("a setting that nothing has is a typo") {
     GlobalFlags flags;
     const auto tree = command_tree(flags);
-    const auto check = [&](std::string_view toml) { return ConfigFile::parse(toml, "c.toml").value().check(tree); };
+    const auto check = [&](std::string_view toml) {
+        return ConfigFile::parse(toml, "c.toml").value().check(tree);
+    };
     CHECK(check("url = \"http://x\"\n[deploy]\nwait = true\nurl = \"http://y\"\n[ims]\ndata = \"d\"\n"));
     const auto typo = check("[deploy]\nwiat = true\n");
     REQUIRE_FALSE(typo);

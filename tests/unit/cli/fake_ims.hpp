@@ -1,6 +1,6 @@
 #pragma once
-// A small IMS that answers what a test tells it to, and remembers what it was asked; and a way to run commands
-// against it as a user would, without a process.
+// A small IMS that answers what a test tells it to, and remembers what it was asked; and a way to run
+// commands against it as a user would, without a process.
 #include "cli/commands.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/parser.hpp"
@@ -30,7 +30,8 @@ class FakeIms {
         const std::lock_guard lock(mutex_);
         answers_[call].push_back(std::move(response));
     }
-    template <class T> void on(const std::string& call, const T& value) {
+    template <class T>
+    void on(const std::string& call, const T& value) {
         on(call, net::Response::json(200, json::to_text(value)));
     }
     /// "POST /v1/deploys {…}", with queries, in order.
@@ -39,7 +40,8 @@ class FakeIms {
         return calls_;
     }
     bool was_called(const std::string& beginning) const {
-        return std::ranges::any_of(calls(), [&](const std::string& call) { return call.starts_with(beginning); });
+        return std::ranges::any_of(calls(),
+                                   [&](const std::string& call) { return call.starts_with(beginning); });
     }
     std::string url() const { return "http://127.0.0.1:" + std::to_string(server_->port()); }
 
@@ -48,13 +50,15 @@ class FakeIms {
         auto body = co_await net::read_all(*request->body, 1u << 20);
         const auto call = std::string(net::name_of(request->verb)) + " " + request->path;
         std::string query;
-        for (const auto& [name, value] : request->query.items()) query += (query.empty() ? "?" : "&") + name + "=" + value;
+        for (const auto& [name, value] : request->query.items())
+            query += (query.empty() ? "?" : "&") + name + "=" + value;
         const std::lock_guard lock(self->mutex_);
         self->calls_.push_back(call + query + (body && !body->empty() ? " " + *body : ""));
         const auto found = self->answers_.find(call);
         if (request->headers.get("Authorization") != "Bearer secret-token")
             co_return net::problem({Code::unauthenticated, "unknown token", ""});
-        if (found == self->answers_.end()) co_return net::problem({Code::not_found, "no " + request->path, ""});
+        if (found == self->answers_.end())
+            co_return net::problem({Code::not_found, "no " + request->path, ""});
         auto response = found->second.front();
         if (found->second.size() > 1) found->second.pop_front();
         co_return response;
@@ -76,10 +80,11 @@ inline Ran run_words(std::vector<std::string> words, std::map<std::string, std::
     std::ostringstream out, err;
     GlobalFlags flags;
     const auto tree = command_tree(flags);
-    const auto invocation = parse(tree, std::move(words), [&](const std::string& name) -> std::optional<std::string> {
-        const auto found = environment.find(name);
-        return found == environment.end() ? std::nullopt : std::optional(found->second);
-    });
+    const auto invocation =
+        parse(tree, std::move(words), [&](const std::string& name) -> std::optional<std::string> {
+            const auto found = environment.find(name);
+            return found == environment.end() ? std::nullopt : std::optional(found->second);
+        });
     Context context(flags, modes, Console{.out = &out, .err = &err});
     Ran ran;
     if (!invocation) {

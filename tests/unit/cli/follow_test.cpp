@@ -15,11 +15,24 @@ const auto kDeployPath = "GET /v1/deploys/" + kDeploy.str();
 const auto kJobPath = "GET /v1/jobs/" + kJob.str();
 
 JobView job(JobState state) {
-    return {.id = kJob, .kind = JobKind::apply, .app = "shop", .component = "web", .install = "acme", .deploy = kDeploy,
-            .state = state, .attempt = 1, .created_at = kNow};
+    return {.id = kJob,
+            .kind = JobKind::apply,
+            .app = "shop",
+            .component = "web",
+            .install = "acme",
+            .deploy = kDeploy,
+            .state = state,
+            .attempt = 1,
+            .created_at = kNow};
 }
 DeployView deploy(DeployState state, JobView of) {
-    return {.id = kDeploy, .install = "acme", .app = "shop", .release = "1.1", .state = state, .jobs = {std::move(of)}, .created_at = kNow};
+    return {.id = kDeploy,
+            .install = "acme",
+            .app = "shop",
+            .release = "1.1",
+            .state = state,
+            .jobs = {std::move(of)},
+            .created_at = kNow};
 }
 List<EventView> event(std::int64_t seq) {
     return {{{.seq = seq, .at = kNow, .kind = "job.changed", .job = kJob, .deploy = kDeploy}}};
@@ -46,10 +59,11 @@ TEST_CASE("deploy --wait shows each change on a line and ends with the result") 
     play(ims, DeployState::succeeded, job(JobState::succeeded));
     const auto ran = run_against(ims, {"deploy", "acme", "--release", "1.1", "--wait"});
     CHECK(ran.code == 0);
-    CHECK(ran.err == "deploy of acme to 1.1\n"
-                     "shop/web @acme: queued, waits: agent acme was never seen (consign install enroll acme)\n"
-                     "shop/web @acme: running: start service\n"
-                     "shop/web @acme: succeeded\n");
+    CHECK(ran.err ==
+          "deploy of acme to 1.1\n"
+          "shop/web @acme: queued, waits: agent acme was never seen (consign install enroll acme)\n"
+          "shop/web @acme: running: start service\n"
+          "shop/web @acme: succeeded\n");
     CHECK(ran.out.find("succeeded") != std::string::npos);
     CHECK(ims.was_called("GET /v1/events?after=7"));
 }
@@ -64,7 +78,7 @@ TEST_CASE("a deploy that fails ends with 7, the reason and the end of the log") 
     const auto ran = run_against(ims, {"deploy", "acme", "--wait", "-o", "json"});
     CHECK(ran.code == 7);
     CHECK(json::parse(ran.out).value()["state"] == "failed");
-    CHECK(ran.err.find("shop/web @acme failed: health check failed\n") != std::string::npos);
+    CHECK(ran.err.find("shop/web @acme: failed: health check failed\n") != std::string::npos);
     CHECK(ran.err.find("  | one\n  | two\n  | three\n") != std::string::npos);
     CHECK(ran.err.find("consign: deploy of acme to 1.1 failed\n") != std::string::npos);
 }
@@ -92,7 +106,8 @@ TEST_CASE("without --wait the deploy is printed, with what it waits for") {
     CHECK(ran.code == 0);
     CHECK(ran.out.find("agent acme was never seen") != std::string::npos);
     CHECK(ran.err == "see how it goes: consign deploy show " + kDeploy.str() + "\n");
-    CHECK(ims.was_called(R"(POST /v1/deploys {"component":"","install":"acme","kind":"teardown","release":""})"));
+    CHECK(ims.was_called(
+        R"(POST /v1/deploys {"component":"","install":"acme","kind":"teardown","release":""})"));
 }
 
 TEST_CASE("logs -f reads on until the job has ended, and to its last byte") {

@@ -1,11 +1,12 @@
-#include "cli/help.hpp"
 #include "cli/commands.hpp"
+#include "cli/help.hpp"
 #include <catch2/catch.hpp>
 
 using namespace consign::cli;
 
 namespace {
-template <class Visit> void visit_all(const CommandSpec& command, std::vector<const CommandSpec*> path, const Visit& visit) {
+template <class Visit>
+void visit_all(const CommandSpec& command, std::vector<const CommandSpec*> path, const Visit& visit) {
     path.push_back(&command);
     visit(path);
     for (const auto& child : command.commands) visit_all(child, path, visit);

@@ -22,7 +22,8 @@ TEST_CASE("colours do not move columns, and nothing else brings escapes") {
 }
 
 TEST_CASE("details leave out what is empty") {
-    CHECK(Details().add("job", "job_1").add("error", "").add("attempt", 2).text(false) == "job      job_1\nattempt  2\n");
+    CHECK(Details().add("job", "job_1").add("error", "").add("attempt", 2).text(false) ==
+          "job      job_1\nattempt  2\n");
 }
 
 TEST_CASE("times are relative") {

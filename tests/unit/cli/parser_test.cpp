@@ -1,5 +1,5 @@
-#include "cli/parser.hpp"
 #include "cli/commands.hpp"
+#include "cli/parser.hpp"
 #include <catch2/catch.hpp>
 #include <fstream>
 
@@ -14,13 +14,16 @@ struct Parsed {
     std::map<std::string, std::string> environment;
     Result<Invocation> result = fail(Code::internal, "not parsed");
 
-    explicit Parsed(std::vector<std::string> words, std::map<std::string, std::string> env = {}) : environment(std::move(env)) {
+    explicit Parsed(std::vector<std::string> words, std::map<std::string, std::string> env = {})
+        : environment(std::move(env)) {
         result = parse(tree, std::move(words), [this](const std::string& name) -> std::optional<std::string> {
             const auto found = environment.find(name);
             return found == environment.end() ? std::nullopt : std::optional(found->second);
         });
     }
-    std::string command() const { return result ? words_of(result->path) : "error: " + result.error().message; }
+    std::string command() const {
+        return result ? words_of(result->path) : "error: " + result.error().message;
+    }
     std::string message() const { return result ? "" : result.error().message; }
     std::string hint() const { return result ? "" : result.error().hint; }
 };
@@ -71,8 +74,10 @@ TEST_CASE("flags beat the environment, the environment beats the file") {
     CHECK(from_file.flags.output == "json");
     CHECK(Parsed({"status"}, {{"CONSIGN_CONFIG", file}}).flags.url == "http://file");
     CHECK(Parsed({"status", "--config", file}, {{"CONSIGN_URL", "http://env"}}).flags.url == "http://env");
-    CHECK(Parsed({"--url", "http://flag", "status", "--config", file}, {{"CONSIGN_URL", "http://env"}}).flags.url == "http://flag");
-    CHECK(Parsed({"status"}, {{"CONSIGN_URL", ""}}).flags.url == "http://127.0.0.1:8400"); // empty is as good as unset
+    CHECK(Parsed({"--url", "http://flag", "status", "--config", file}, {{"CONSIGN_URL", "http://env"}})
+              .flags.url == "http://flag");
+    CHECK(Parsed({"status"}, {{"CONSIGN_URL", ""}}).flags.url ==
+          "http://127.0.0.1:8400"); // empty is as good as unset
 }
 
 TEST_CASE("the last one counts when a flag is given twice") {
@@ -88,16 +93,24 @@ TEST_CASE("mistakes are named with what to write instead") {
         {{"deplyo", "acme"}, "'consign' has no command 'deplyo'", "did you mean 'deploy'?"},
         {{"app", "aply"}, "'consign app' has no command 'aply'", "did you mean 'apply'?"},
         {{"xyzzy"}, "'consign' has no command 'xyzzy'", "see 'consign --help'"},
-        {{"deploy", "acme", "--relese", "1.0"}, "'consign deploy' has no flag '--relese'", "did you mean '--release'?"},
+        {{"deploy", "acme", "--relese", "1.0"},
+         "'consign deploy' has no flag '--relese'",
+         "did you mean '--release'?"},
         {{"deploy", "acme", "--wiat"}, "'consign deploy' has no flag '--wiat'", "did you mean '--wait'?"},
         {{"status", "--urll=http://x"}, "'consign status' has no flag '--urll'", "did you mean '--url'?"},
-        {{"app", "list", "extra"}, "'consign app list' has no use for 'extra'", "see 'consign app list --help'"},
-        {{"build", "list", "extra"}, "'consign build list' has no use for 'extra'", "see 'consign build list --help'"},
+        {{"app", "list", "extra"},
+         "'consign app list' has no use for 'extra'",
+         "see 'consign app list --help'"},
+        {{"build", "list", "extra"},
+         "'consign build list' has no use for 'extra'",
+         "see 'consign build list --help'"},
         {{"app"}, "'consign app' needs a command: apply, list, show", "see 'consign app --help'"},
         {{"app", "show"}, "'consign app show' needs APP", "the app's name; see 'consign app show --help'"},
-        {{"build"}, "'consign build' needs APP[/COMPONENT]…",
+        {{"build"},
+         "'consign build' needs APP[/COMPONENT]…",
          "what to build; an app means all its components; see 'consign build --help'"},
-        {{"app", "apply"}, "'consign app apply' needs -f, --file FILE",
+        {{"app", "apply"},
+         "'consign app apply' needs -f, --file FILE",
          "the app's consign.toml; - is standard input; see 'consign app apply --help'"},
         {{"ims", "--threads", "many"}, "--threads: 'many' is not a whole number from 1 to 256", ""},
         {{"ims", "--registry", "https://ecr"}, "--registry: 'https://ecr' is not one of: embedded", ""},
@@ -114,12 +127,11 @@ TEST_CASE("a bad value names where it came from") {
     const auto file = (scratch.path() / "c.toml").string();
     std::ofstream(file) << "[ims]\nthreads = \"many\"\n";
     CHECK(Parsed({"ims", "--config", file}).message().starts_with("threads in " + file + ": 'many'"));
-    CHECK(Parsed({"status", "--config", file + ".missing"}).message().find("c.toml.missing") != std::string::npos);
+    CHECK(Parsed({"status", "--config", file + ".missing"}).message().find("c.toml.missing") !=
+          std::string::npos);
 }
 
-TEST_CASE("a flag without its value is a mistake") {
-    CHECK_FALSE(Parsed({"status", "--url"}).result);
-}
+TEST_CASE("a flag without its value is a mistake") { CHECK_FALSE(Parsed({"status", "--url"}).result); }
 
 TEST_CASE("help and version ask for nothing else") {
     CHECK(Parsed({"--help"}).result->help);

@@ -59,13 +59,19 @@ TEST_CASE("a symlink named like a mode runs it") {
 
 TEST_CASE("modes get their flags, and their errors become exit codes") {
     Called called;
-    CHECK(run_argv({"consign", "build-agent", "--ims", "http://x", "--enroll", "tok", "--slots", "4", "--ca-file", "ca"}, called).code == 0);
+    CHECK(run_argv({"consign", "build-agent", "--ims", "http://x", "--enroll", "tok", "--slots", "4",
+                    "--ca-file", "ca"},
+                   called)
+              .code == 0);
     CHECK(called.build_agent->ims == "http://x");
     CHECK(called.build_agent->enroll.reveal() == "tok");
     CHECK(called.build_agent->slots == 4);
     CHECK(called.build_agent->ca_file == "ca");
 
-    CHECK(run_argv({"consign", "build-agent", "build", "shop/web", "--source", "src", "--token", "t", "-o", "json"}, called).code == 0);
+    CHECK(run_argv({"consign", "build-agent", "build", "shop/web", "--source", "src", "--token", "t", "-o",
+                    "json"},
+                   called)
+              .code == 0);
     CHECK(called.build_here->target == "shop/web");
     CHECK(called.build_here->source == "src");
     CHECK(called.build_here->ims == "http://127.0.0.1:8400");

@@ -6,7 +6,8 @@ using namespace consign::cli;
 TEST_CASE("what a server sends cannot drive the terminal") {
     CHECK(printable("plain text") == "plain text");
     CHECK(printable("\x1b[2Jgone") == "[2Jgone");
-    CHECK(printable("a\x7f\xc2\x9b" "b") == "ab"); // DEL, and CSI as one C1 character
+    CHECK(printable("a\x7f\xc2\x9b"
+                    "b") == "ab"); // DEL, and CSI as one C1 character
     CHECK(printable("user\u202Eexe.txt") == "userexe.txt");
     CHECK(printable("two\nlines\tand tab") == "two lines and tab");
     CHECK(printable("two\nlines\r\n", true) == "two\nlines\n");
@@ -14,10 +15,11 @@ TEST_CASE("what a server sends cannot drive the terminal") {
 }
 
 TEST_CASE("malformed UTF-8 becomes the replacement character, byte by byte") {
-    CHECK(printable("a\xff" "b") == "a\uFFFDb");
-    CHECK(printable("\xc0\x9b") == "\uFFFD\uFFFD"); // ESC, overlong
+    CHECK(printable("a\xff"
+                    "b") == "a\uFFFDb");
+    CHECK(printable("\xc0\x9b") == "\uFFFD\uFFFD");           // ESC, overlong
     CHECK(printable("\xed\xa0\x80") == "\uFFFD\uFFFD\uFFFD"); // a surrogate
-    CHECK(printable("\xe2\x82") == "\uFFFD\uFFFD"); // cut off
+    CHECK(printable("\xe2\x82") == "\uFFFD\uFFFD");           // cut off
 }
 
 TEST_CASE("width counts columns, not bytes") {
