@@ -19,7 +19,8 @@ Result<DirectoryLock> take_directory(const std::filesystem::path& data) {
         if (lock || lock.error().code == Code::conflict) return lock;
         made = std::unexpected(std::move(lock).error());
     }
-    return fail(made.error().code, "the data directory " + data.string() + " cannot be used: " + made.error().message,
+    return fail(made.error().code,
+                "the data directory " + data.string() + " cannot be used: " + made.error().message,
                 "choose one that this user may write, with --data");
 }
 
@@ -60,7 +61,8 @@ Result<void> AgentProcess::prepare() {
 Result<void> AgentProcess::adopt(Identity found) {
     if (found.kind != options_.kind)
         return fail(Code::conflict,
-                    options_.data.string() + " belongs to a " + std::string(json::name_of(found.kind)) + " agent",
+                    options_.data.string() + " belongs to a " + std::string(json::name_of(found.kind)) +
+                        " agent",
                     "give each agent a directory of its own, with --data");
     if (!options_.enroll_token.empty())
         log::info("enrolled already; the enrolment token is not used",
@@ -75,7 +77,8 @@ Result<void> AgentProcess::adopt(Identity found) {
 
 Result<void> AgentProcess::enroll_now() {
     if (options_.ims.empty() || options_.enroll_token.empty())
-        return fail(Code::invalid_argument, "this agent is not enrolled yet: " + options_.data.string() + " has no identity",
+        return fail(Code::invalid_argument,
+                    "this agent is not enrolled yet: " + options_.data.string() + " has no identity",
                     "give --ims URL and --enroll TOKEN; " + enroll_hint(options_.kind));
     CONSIGN_TRY(url, parse_ims_url(options_.ims));
     ims_ = url;
@@ -87,14 +90,17 @@ Result<void> AgentProcess::enroll_now() {
     CONSIGN_TRY(identity, io_.run(enroll(http_, url, std::move(request))));
     CONSIGN_CHECK(save_identity(options_.data, identity));
     identity_ = std::move(identity);
-    log::info("enrolled", {{"agent", identity_.agent.str()}, {"ims", identity_.ims_url}, {"install", identity_.install_name}});
+    log::info(
+        "enrolled",
+        {{"agent", identity_.agent.str()}, {"ims", identity_.ims_url}, {"install", identity_.install_name}});
     return {};
 }
 
 Result<void> AgentProcess::run(const JobHandlers& handlers, std::stop_token stop) {
     Journal journal(options_.data);
     CONSIGN_TRY(leftovers, journal.take_leftovers());
-    // No kind goes on in the middle yet. The first poll does not list them, which gives their leases back at once.
+    // No kind goes on in the middle yet. The first poll does not list them, which gives their leases back at
+    // once.
     for (const auto& entry : leftovers)
         log::warn("an earlier process ended in the middle of a job; it is given back",
                   {{"job", entry.job.str()}, {"attempt", entry.attempt}});

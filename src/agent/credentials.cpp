@@ -8,7 +8,8 @@ namespace {
 
 constexpr std::string_view kAssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 constexpr std::chrono::seconds kAssertionLife{60}; // the time of one request, with a slow network
-constexpr std::chrono::seconds kRenewBefore{60};   // longer than any request that carries the token takes to arrive
+constexpr std::chrono::seconds kRenewBefore{
+    60}; // longer than any request that carries the token takes to arrive
 
 std::string form(std::string_view assertion) {
     return "grant_type=client_credentials&client_assertion_type=" + net::percent_encode(kAssertionType) +
@@ -29,7 +30,8 @@ std::string make_assertion(const AgentId& agent, std::string_view audience, cons
 }
 
 Credentials::Credentials(net::Client& http, net::Url ims, const Identity& identity, PrivateKey key)
-    : http_(http), url_(std::move(ims)), agent_(identity.agent), audience_(identity.ims), key_(std::move(key)) {
+    : http_(http), url_(std::move(ims)), agent_(identity.agent), audience_(identity.ims),
+      key_(std::move(key)) {
     url_.target += "/v1/token";
 }
 

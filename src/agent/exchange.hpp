@@ -17,8 +17,8 @@ struct Exchange {
 /// Sends and reads the answer. Any HTTP status is a value.
 net::Async<Result<Exchange>> exchange(net::Client& http, net::ClientRequest request);
 
-/// The Error a non-2xx answer stands for. An IMS answers with problem documents only; anything else came from a proxy
-/// in front of it or from another program, says nothing about this agent, and becomes `unavailable`.
+/// The Error a non-2xx answer stands for. An IMS answers with problem documents only; anything else came from
+/// a proxy in front of it or from another program, says nothing about this agent, and becomes `unavailable`.
 Error error_of(const Exchange& answer, const net::Url& asked);
 
 /// Whether trying again later may help: the other side is away, busy or broken, not of another opinion.

@@ -8,8 +8,8 @@ constexpr const char* kFileName = "agent.json";
 
 Error not_an_ims(const net::Url& ims, const Exchange& answer) {
     return {Code::unavailable,
-            "there is no IMS at " + ims.str() + ": it answered HTTP " + std::to_string(answer.status) + " with " +
-                (answer.content_type.empty() ? "no content type" : answer.content_type),
+            "there is no IMS at " + ims.str() + ": it answered HTTP " + std::to_string(answer.status) +
+                " with " + (answer.content_type.empty() ? "no content type" : answer.content_type),
             "give the URL that `consign ims` prints, with --ims"};
 }
 
@@ -55,7 +55,8 @@ Result<std::optional<Identity>> load_identity(const std::filesystem::path& data)
 }
 
 Result<void> save_identity(const std::filesystem::path& data, const Identity& identity) {
-    return write_file_atomic(data / kFileName, std::string_view(json::dump(json::encode(identity), 2) + "\n"), 0600);
+    return write_file_atomic(data / kFileName, std::string_view(json::dump(json::encode(identity), 2) + "\n"),
+                             0600);
 }
 
 net::Async<Result<Identity>> enroll(net::Client& http, net::Url ims, protocol::EnrollRequest request) {
@@ -66,11 +67,13 @@ net::Async<Result<Identity>> enroll(net::Client& http, net::Url ims, protocol::E
     auto answer = co_await exchange(http, std::move(call));
     if (!answer) {
         Error error = with_context(std::move(answer).error(), "cannot reach the IMS at " + ims.str());
-        if (error.hint.empty()) error.hint = "check --ims, and that the IMS runs and can be reached from here";
+        if (error.hint.empty())
+            error.hint = "check --ims, and that the IMS runs and can be reached from here";
         co_return std::unexpected(std::move(error));
     }
     if (answer->is_problem())
-        co_return std::unexpected(explain(net::error_from(answer->status, answer->content_type, answer->body), request));
+        co_return std::unexpected(
+            explain(net::error_from(answer->status, answer->content_type, answer->body), request));
     if (!answer->ok()) co_return std::unexpected(not_an_ims(ims, *answer));
     auto enrolled = json::decode_text<protocol::EnrollResponse>(answer->body);
     if (!enrolled) co_return std::unexpected(not_an_ims(ims, *answer));

@@ -13,8 +13,9 @@ struct Call {
     std::chrono::milliseconds deadline = std::chrono::seconds(30);
 };
 
-/// The way to the IMS as this agent. Beside protocol::ApiClient because an agent needs what that hides: Retry-After,
-/// the body of a 409, and a new token when the old one is refused. On the executor of its client.
+/// The way to the IMS as this agent. Beside protocol::ApiClient because an agent needs what that hides:
+/// Retry-After, the body of a 409, and a new token when the old one is refused. On the executor of its
+/// client.
 class ImsLink {
   public:
     ImsLink(net::Client& http, net::Url ims, Credentials& credentials);
@@ -23,7 +24,8 @@ class ImsLink {
     net::Async<Result<Exchange>> send(Call call);
     /// The answer of a 2xx, or the Error of anything else.
     net::Async<Result<std::string>> text(Call call);
-    template <class Answer> net::Async<Result<Answer>> call(Call request) {
+    template <class Answer>
+    net::Async<Result<Answer>> call(Call request) {
         auto body = co_await text(std::move(request));
         if (!body) co_return std::unexpected(std::move(body).error());
         auto answer = json::decode_text<Answer>(*body);

@@ -105,8 +105,9 @@ net::Async<Result<std::string>> JobRun::access_token() {
 }
 
 net::Async<Result<void>> JobRun::begin() {
-    auto begun = co_await environment_.io.blocking().run(
-        [&journal = environment_.journal, &lease = lease_] { return journal.begin(lease, SystemClock().now()); });
+    auto begun = co_await environment_.io.blocking().run([&journal = environment_.journal, &lease = lease_] {
+        return journal.begin(lease, SystemClock().now());
+    });
     if (!begun) {
         // This machine cannot, another attempt may: a full disk, say.
         co_await complete({.outcome = protocol::Outcome::given_back, .error = one_line(begun.error())});
@@ -118,13 +119,14 @@ net::Async<Result<void>> JobRun::begin() {
 
 net::Async<void> JobRun::drive() {
     if (const auto begun = co_await begin(); !begun) {
-        log::warn("a job did not start",
-                  {{"job", lease_.job.str()}, {"attempt", lease_.attempt}, {"error", to_string(begun.error())}});
+        log::warn(
+            "a job did not start",
+            {{"job", lease_.job.str()}, {"attempt", lease_.attempt}, {"error", to_string(begun.error())}});
         if (cancel_asked_ && !lost_) co_await complete({.outcome = protocol::Outcome::cancelled});
     } else {
-        log::info("job started", {{"job", lease_.job.str()},
-                                  {"kind", json::name_of(lease_.kind)},
-                                  {"attempt", lease_.attempt}});
+        log::info(
+            "job started",
+            {{"job", lease_.job.str()}, {"kind", json::name_of(lease_.kind)}, {"attempt", lease_.attempt}});
         thread_ = std::thread(&JobRun::work, this);
         if (const auto shipped = co_await ship(environment_.ims, lease_, outbox_, wake_); !shipped) lose();
         const bool given_back = overdue_ && !lost_ && !outbox_.closed();
@@ -134,8 +136,10 @@ net::Async<void> JobRun::drive() {
         for (auto seen = wake_.version(); !outbox_.closed(); seen = wake_.version())
             co_await wait_past(wake_, seen, kNoDeadline);
         thread_.join(); // its last act was to close the outbox
-        if (lost_) log::warn("a job's lease was lost; its attempt was stopped", {{"job", lease_.job.str()}});
-        else if (!given_back) co_await complete(verdict());
+        if (lost_)
+            log::warn("a job's lease was lost; its attempt was stopped", {{"job", lease_.job.str()}});
+        else if (!given_back)
+            co_await complete(verdict());
     }
     co_await environment_.io.blocking().run([&journal = environment_.journal, &lease = lease_] {
         journal.end(lease);
@@ -149,27 +153,35 @@ protocol::CompleteRequest JobRun::verdict() const {
     protocol::CompleteRequest request{.outcome = Outcome::succeeded, .error = "", .result = outcome_.result};
     if (!outcome_.error) return request;
     request.error = one_line(*outcome_.error);
-    if (cancel_asked_ || (outcome_.error->code == Code::cancelled && !shutting_down_)) request.outcome = Outcome::cancelled;
-    else if (shutting_down_) request.outcome = Outcome::given_back;
-    else if (outcome_.error->code == Code::timed_out) request.outcome = Outcome::timed_out;
-    else request.outcome = Outcome::failed;
+    if (cancel_asked_ || (outcome_.error->code == Code::cancelled && !shutting_down_))
+        request.outcome = Outcome::cancelled;
+    else if (shutting_down_)
+        request.outcome = Outcome::given_back;
+    else if (outcome_.error->code == Code::timed_out)
+        request.outcome = Outcome::timed_out;
+    else
+        request.outcome = Outcome::failed;
     return request;
 }
 
 net::Async<void> JobRun::complete(protocol::CompleteRequest request) {
-    auto done = co_await insist({.path = path("complete"), .body = json::to_text(request), .epoch = lease_.epoch},
-                                Ask::to_the_end);
+    auto done = co_await insist(
+        {.path = path("complete"), .body = json::to_text(request), .epoch = lease_.epoch}, Ask::to_the_end);
     if (!done && (done.error().code == Code::too_large || done.error().code == Code::invalid_argument)) {
         // The result is at fault, and a job that is never completed would run again and again.
-        request = {.outcome = protocol::Outcome::failed, .error = "the IMS refused the result: " + one_line(done.error())};
-        done = co_await insist({.path = path("complete"), .body = json::to_text(request), .epoch = lease_.epoch},
-                               Ask::to_the_end);
+        request = {.outcome = protocol::Outcome::failed,
+                   .error = "the IMS refused the result: " + one_line(done.error())};
+        done =
+            co_await insist({.path = path("complete"), .body = json::to_text(request), .epoch = lease_.epoch},
+                            Ask::to_the_end);
     }
     if (done) {
-        log::info("job ended", {{"job", lease_.job.str()}, {"outcome", json::name_of(request.outcome)},
+        log::info("job ended", {{"job", lease_.job.str()},
+                                {"outcome", json::name_of(request.outcome)},
                                 {"error", request.error}});
     } else {
-        log::warn("the end of a job was not taken", {{"job", lease_.job.str()}, {"error", to_string(done.error())}});
+        log::warn("the end of a job was not taken",
+                  {{"job", lease_.job.str()}, {"error", to_string(done.error())}});
     }
 }
 

@@ -17,8 +17,8 @@ struct RunEnvironment {
     protocol::AgentKind kind = protocol::AgentKind::install;
 };
 
-/// One attempt of one job: start → the handler on a thread of its own, its log and steps shipped meanwhile → complete.
-/// Everything but the handler happens on the I/O thread, and so do calls to this class.
+/// One attempt of one job: start → the handler on a thread of its own, its log and steps shipped meanwhile →
+/// complete. Everything but the handler happens on the I/O thread, and so do calls to this class.
 class JobRun {
   public:
     JobRun(RunEnvironment& environment, protocol::Lease lease);
@@ -52,7 +52,9 @@ class JobRun {
     net::Async<Result<std::string>> insist(Call call, Ask ask);
     net::Async<Result<std::string>> access_token();
     protocol::CompleteRequest verdict() const;
-    std::string path(std::string_view what) const { return "/v1/jobs/" + lease_.job.str() + "/" + std::string(what); }
+    std::string path(std::string_view what) const {
+        return "/v1/jobs/" + lease_.job.str() + "/" + std::string(what);
+    }
 
     RunEnvironment& environment_;
     const protocol::Lease lease_;

@@ -13,7 +13,10 @@ std::filesystem::path Journal::scratch(const protocol::Lease& lease) const {
 }
 
 Result<void> Journal::begin(const protocol::Lease& lease, Time now) {
-    const Entry entry{.job = lease.job, .epoch = lease.epoch, .attempt = lease.attempt, .kind = lease.kind,
+    const Entry entry{.job = lease.job,
+                      .epoch = lease.epoch,
+                      .attempt = lease.attempt,
+                      .kind = lease.kind,
                       .started_at = now};
     CONSIGN_CHECK(make_directories(jobs_, 0700));
     CONSIGN_CHECK(write_file_atomic(entry_file(lease.job), std::string_view(json::to_text(entry)), 0600));
@@ -25,13 +28,15 @@ void Journal::end(const protocol::Lease& lease) {
     // The scratch directory first: should we die in between, the entry is what a new process cleans up by.
     for (const auto& path : {scratch(lease), entry_file(lease.job)})
         if (const auto removed = remove_tree(path); !removed)
-            log::warn("cannot clean up after a job", {{"job", lease.job.str()}, {"error", removed.error().message}});
+            log::warn("cannot clean up after a job",
+                      {{"job", lease.job.str()}, {"error", removed.error().message}});
 }
 
 Result<std::vector<Journal::Entry>> Journal::take_leftovers() {
     std::vector<Entry> entries;
     std::error_code error;
-    for (std::filesystem::directory_iterator at(jobs_, error), end; !error && at != end; at.increment(error)) {
+    for (std::filesystem::directory_iterator at(jobs_, error), end; !error && at != end;
+         at.increment(error)) {
         const auto text = read_file(at->path(), 1u << 20);
         if (!text) continue;
         if (auto entry = json::decode_text<Entry>(*text)) entries.push_back(std::move(*entry));

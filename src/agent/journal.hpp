@@ -4,8 +4,9 @@
 
 namespace consign::agent {
 
-/// What this agent works on, on disk, so that a new process knows what a crashed one left behind: DATA/jobs/<job>.json,
-/// and a scratch directory per attempt. Blocks; calls for different jobs may come from different threads.
+/// What this agent works on, on disk, so that a new process knows what a crashed one left behind:
+/// DATA/jobs/<job>.json, and a scratch directory per attempt. Blocks; calls for different jobs may come from
+/// different threads.
 class Journal {
   public:
     struct Entry {
@@ -32,8 +33,8 @@ class Journal {
     void end(const protocol::Lease& lease);
     std::filesystem::path scratch(const protocol::Lease& lease) const;
 
-    /// The attempts that a crash cut short; forgets them and removes every scratch directory. Once, before the first
-    /// begin(). A damaged entry is dropped: it says nothing that the IMS does not know better.
+    /// The attempts that a crash cut short; forgets them and removes every scratch directory. Once, before
+    /// the first begin(). A damaged entry is dropped: it says nothing that the IMS does not know better.
     Result<std::vector<Entry>> take_leftovers();
 
   private:

@@ -15,10 +15,12 @@ bool is_lost(const Error& error) { return error.code == Code::lease_lost || erro
 net::Async<Result<void>> send_steps(ImsLink& ims, const protocol::Lease& lease, Outbox& outbox) {
     protocol::StepsRequest request{outbox.take_steps()};
     if (request.steps.empty()) co_return Result<void>();
-    auto sent = co_await ims.text({.path = path_of(lease, "steps"), .body = json::to_text(request), .epoch = lease.epoch});
+    auto sent = co_await ims.text(
+        {.path = path_of(lease, "steps"), .body = json::to_text(request), .epoch = lease.epoch});
     if (sent) co_return Result<void>();
     Error error = std::move(sent).error();
-    if (may_pass(error.code)) outbox.put_back(std::move(request.steps));
+    if (may_pass(error.code))
+        outbox.put_back(std::move(request.steps));
     else if (!is_lost(error)) {
         log::warn("the IMS refuses a job's steps", {{"job", lease.job.str()}, {"error", to_string(error)}});
         co_return Result<void>();
@@ -26,8 +28,8 @@ net::Async<Result<void>> send_steps(ImsLink& ims, const protocol::Lease& lease, 
     co_return std::unexpected(std::move(error));
 }
 
-/// The server's word on where the log goes on counts, in a 200 as in a 409. After an answer that got lost this is
-/// what keeps a piece from being stored twice.
+/// The server's word on where the log goes on counts, in a 200 as in a 409. After an answer that got lost
+/// this is what keeps a piece from being stored twice.
 net::Async<Result<void>> send_piece(ImsLink& ims, const protocol::Lease& lease, Outbox& outbox) {
     auto piece = outbox.next_piece();
     if (piece.bytes.empty()) co_return Result<void>();
@@ -39,7 +41,8 @@ net::Async<Result<void>> send_piece(ImsLink& ims, const protocol::Lease& lease, 
     if (!answer.ok() && (answer.status != 409 || answer.is_problem()))
         co_return std::unexpected(error_of(answer, ims.url()));
     const auto position = json::decode_text<protocol::LogPosition>(answer.body);
-    if (!position) co_return fail(Code::unavailable, "no IMS answers a piece of log so: " + position.error().message);
+    if (!position)
+        co_return fail(Code::unavailable, "no IMS answers a piece of log so: " + position.error().message);
     // An answer that moves nothing would be asked for again at once, for ever.
     if (!outbox.resume_at(position->expected_offset) && !outbox.abandoned())
         co_return fail(Code::unavailable, "the IMS took a piece of the log and stayed at the same offset");
@@ -48,7 +51,8 @@ net::Async<Result<void>> send_piece(ImsLink& ims, const protocol::Lease& lease, 
 
 } // namespace
 
-net::Async<Result<void>> ship(ImsLink& ims, const protocol::Lease& lease, Outbox& outbox, net::Mailbox& wake) {
+net::Async<Result<void>> ship(ImsLink& ims, const protocol::Lease& lease, Outbox& outbox,
+                              net::Mailbox& wake) {
     net::Backoff backoff;
     net::SteadyTime not_before = net::SteadyTime::min();
     for (;;) {

@@ -34,22 +34,26 @@ void Outbox::report(protocol::StepReport step) {
     const std::scoped_lock lock(mutex_);
     if (abandoned_) return;
     const auto same = std::ranges::find(steps_, step.seq, &protocol::StepReport::seq);
-    if (same != steps_.end()) *same = std::move(step);
-    else steps_.push_back(std::move(step));
+    if (same != steps_.end())
+        *same = std::move(step);
+    else
+        steps_.push_back(std::move(step));
     wake_.notify();
 }
 
 void Outbox::close() {
     const std::scoped_lock lock(mutex_);
     if (dropped_ > 0 && !no_log_)
-        push_locked("consign: " + std::to_string(dropped_) + " bytes of output were dropped: the IMS was away\n");
+        push_locked("consign: " + std::to_string(dropped_) +
+                    " bytes of output were dropped: the IMS was away\n");
     closed_ = true;
     wake_.notify();
 }
 
 std::optional<net::SteadyTime> Outbox::due() const {
     const std::scoped_lock lock(mutex_);
-    if (!steps_.empty() || (!log_.empty() && (closed_ || log_.size() >= kBatchBytes))) return net::SteadyTime::min();
+    if (!steps_.empty() || (!log_.empty() && (closed_ || log_.size() >= kBatchBytes)))
+        return net::SteadyTime::min();
     if (log_.empty()) return std::nullopt;
     return oldest_ + kBatchDelay;
 }
@@ -68,8 +72,8 @@ bool Outbox::resume_at(std::int64_t offset) {
         oldest_ = std::chrono::steady_clock::now();
         room_.notify_all();
     } else {
-        // Not a retry of ours: the server's log was restored, or holds what we never wrote. What we hold is new
-        // to it either way, and goes where it wants it.
+        // Not a retry of ours: the server's log was restored, or holds what we never wrote. What we hold is
+        // new to it either way, and goes where it wants it.
         log::warn("the IMS's log of a job does not join ours", {{"ours", offset_}, {"theirs", offset}});
     }
     offset_ = offset;
@@ -86,8 +90,10 @@ void Outbox::put_back(std::vector<protocol::StepReport> steps) {
     if (abandoned_) return;
     for (auto& newer : steps_) {
         const auto same = std::ranges::find(steps, newer.seq, &protocol::StepReport::seq);
-        if (same != steps.end()) *same = std::move(newer);
-        else steps.push_back(std::move(newer));
+        if (same != steps.end())
+            *same = std::move(newer);
+        else
+            steps.push_back(std::move(newer));
     }
     steps_ = std::move(steps);
 }

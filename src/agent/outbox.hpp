@@ -8,14 +8,15 @@
 
 namespace consign::agent {
 
-/// What a job's thread wrote and the IMS has not stored yet: log bytes with their offset, and step reports. The job's
-/// thread puts in, the I/O thread takes out. A full log makes the writer wait, so that memory is bounded while the IMS
-/// is away; the child process behind it then waits on its pipe. Thread-safe.
+/// What a job's thread wrote and the IMS has not stored yet: log bytes with their offset, and step reports.
+/// The job's thread puts in, the I/O thread takes out. A full log makes the writer wait, so that memory is
+/// bounded while the IMS is away; the child process behind it then waits on its pipe. Thread-safe.
 class Outbox {
   public:
     static constexpr std::size_t kLimitBytes = 8u << 20;
-    static constexpr std::size_t kBatchBytes = 256u << 10;       ///< one request; a full batch goes at once
-    static constexpr std::chrono::milliseconds kBatchDelay{250}; ///< a reader sees a line this much later, at most
+    static constexpr std::size_t kBatchBytes = 256u << 10; ///< one request; a full batch goes at once
+    static constexpr std::chrono::milliseconds kBatchDelay{
+        250}; ///< a reader sees a line this much later, at most
 
     /// `offset`: of the first byte. `wake` is notified when there is something new to look at.
     Outbox(std::int64_t offset, net::Mailbox& wake, std::size_t limit_bytes = kLimitBytes);
@@ -25,7 +26,7 @@ class Outbox {
     /// Waits for room if `may_wait`, unless `stop` is requested; what finds no room is dropped and counted.
     void append(std::string_view text, const std::stop_token& stop, bool may_wait);
     void report(protocol::StepReport step);
-    void close();     ///< nothing more comes
+    void close(); ///< nothing more comes
 
     // For the I/O side.
 
@@ -55,7 +56,7 @@ class Outbox {
     const std::size_t limit_;
     mutable std::mutex mutex_;
     std::condition_variable_any room_;
-    std::string log_;        ///< bytes from `offset_` on
+    std::string log_; ///< bytes from `offset_` on
     std::int64_t offset_;
     net::SteadyTime oldest_{}; ///< when the first byte of `log_` came
     std::uint64_t dropped_ = 0;

@@ -30,14 +30,16 @@ std::vector<Redactor::Span> Redactor::spans(std::string_view text, std::size_t k
     std::ranges::sort(found, {}, &Span::begin);
     std::vector<Span> merged;
     for (const Span& span : found) {
-        if (!merged.empty() && span.begin < merged.back().end) merged.back().end = std::max(merged.back().end, span.end);
-        else merged.push_back(span);
+        if (!merged.empty() && span.begin < merged.back().end)
+            merged.back().end = std::max(merged.back().end, span.end);
+        else
+            merged.push_back(span);
     }
     return merged;
 }
 
-/// Takes `size` bytes off the start of what is held. A secret across the cut leaves its mark now, and the rest of it
-/// is remembered in `marked_`.
+/// Takes `size` bytes off the start of what is held. A secret across the cut leaves its mark now, and the
+/// rest of it is remembered in `marked_`.
 std::string Redactor::cut(std::size_t size) {
     std::string out;
     std::size_t at = 0, marked = 0;

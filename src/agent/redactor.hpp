@@ -8,12 +8,12 @@ namespace consign::agent {
 
 /// Replaces secrets in text by "(redacted)". Pure; not thread-safe.
 ///
-/// A stream is fed in pieces of any size and comes out in whole lines, so that a secret cut in two by a pipe is found.
-/// A line longer than kLongestLine comes out in parts; the last bytes, which may be the start of a secret, wait for
-/// what follows. Overlapping secrets become one "(redacted)".
+/// A stream is fed in pieces of any size and comes out in whole lines, so that a secret cut in two by a pipe
+/// is found. A line longer than kLongestLine comes out in parts; the last bytes, which may be the start of a
+/// secret, wait for what follows. Overlapping secrets become one "(redacted)".
 class Redactor {
   public:
-    static constexpr std::size_t kShortest = 4;           ///< shorter secrets would eat ordinary words
+    static constexpr std::size_t kShortest = 4;            ///< shorter secrets would eat ordinary words
     static constexpr std::size_t kLongestLine = 64 * 1024; ///< bytes held back while waiting for a newline
     static constexpr std::string_view kMark = "(redacted)";
 

@@ -4,8 +4,8 @@
 
 namespace consign::agent {
 
-/// What the handler sees of its run. Lives on the job's thread; log() and redact() may also come from a progress
-/// callback on the I/O thread while the job's thread waits for the transfer.
+/// What the handler sees of its run. Lives on the job's thread; log() and redact() may also come from a
+/// progress callback on the I/O thread while the job's thread waits for the transfer.
 class RunContext final : public JobContext {
   public:
     explicit RunContext(JobRun& run) : run_(run) {}
@@ -23,7 +23,8 @@ class RunContext final : public JobContext {
     const std::filesystem::path& data() const override { return run_.environment_.data; }
     const std::filesystem::path& scratch() const override { return run_.scratch_; }
 
-    /// Ends the open step as the job ended, sends the last piece of a line, and clears the outcome of secrets.
+    /// Ends the open step as the job ended, sends the last piece of a line, and clears the outcome of
+    /// secrets.
     void finish(JobOutcome& outcome);
 
   private:

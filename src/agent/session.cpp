@@ -9,21 +9,19 @@ namespace {
 
 using std::chrono::seconds;
 
-// The answer to a poll may take its wait and a slow network. 50 + 15 s stays below the 75 s after which our server
-// closes an idle connection.
+// The answer to a poll may take its wait and a slow network. 50 + 15 s stays below the 75 s after which our
+// server closes an idle connection.
 constexpr seconds kPollMargin{15};
-constexpr int kLongestWait = 55; // a server asking for more would meet proxies that cut at 60 s
-// A lease lives 45 s after its last renewal, which is at most 15 s old: 20 s of grace, and 5 s for the last writes,
-// still fall inside it.
-constexpr seconds kGrace{20};
-// A server that has work answers a poll within milliseconds. One that was sent less than this ago may have its leases
-// on the way: giving it up would send their jobs back to the queue. One that is older is parked.
+constexpr int kLongestWait = 55;  // a server asking for more would meet proxies that cut at 60 s
+constexpr seconds kLastWrites{5}; // after the grace
+// A server that has work answers a poll within milliseconds. One that was sent less than this ago may have
+// its leases on the way: giving it up would send their jobs back to the queue. One that is older is parked.
 constexpr std::chrono::milliseconds kParkedAfter{100};
-constexpr seconds kLastWrites{5};
+constexpr std::chrono::milliseconds kTooSoon{500}; // for an answer that says nothing
 
 bool ends_the_agent(Code code) {
-    return code == Code::session_superseded || code == Code::unauthenticated || code == Code::permission_denied ||
-           code == Code::not_found;
+    return code == Code::session_superseded || code == Code::unauthenticated ||
+           code == Code::permission_denied || code == Code::not_found;
 }
 
 Error explain(Error error) {
@@ -32,8 +30,9 @@ Error explain(Error error) {
         return error;
     }
     if (error.hint.empty())
-        error.hint = "if the agent was revoked or the IMS is a new one: remove agent.json from the data directory and "
-                     "enrol with a new token";
+        error.hint =
+            "if the agent was revoked or the IMS is a new one: remove agent.json from the data directory and "
+            "enrol with a new token";
     return with_context(std::move(error), "the IMS does not accept this agent");
 }
 
@@ -44,6 +43,15 @@ struct Session::Poll {
     protocol::PollRequest request;
     std::optional<Result<protocol::PollResponse>> answer;
     seconds retry_after{0};
+    const net::SteadyTime sent_at = std::chrono::steady_clock::now();
+
+    /// Nothing, long before the wait was over: the IMS drains before a restart, and ten thousand agents have
+    /// just been told so in the same moment.
+    bool was_cut_short() const {
+        const auto& got = **answer;
+        return got.leases.empty() && got.cancel.empty() && got.lost.empty() && request.wait_s > 0 &&
+               std::chrono::steady_clock::now() - sent_at < kTooSoon;
+    }
 };
 
 Session::Session(RunEnvironment& environment, SessionOptions options)
@@ -67,7 +75,8 @@ net::Async<Result<void>> Session::loop() {
     net::Backoff backoff;
     bool connected = false, away = false;
     for (;;) {
-        const auto seen = wake_.version(); // before the look at stopping_, or a stop in between would be slept over
+        const auto seen =
+            wake_.version(); // before the look at stopping_, or a stop in between would be slept over
         if (stopping_) co_return Result<void>();
         const auto poll = co_await this->poll(next_request(), seen);
         if (!poll->answer || stopping_) continue; // a job ended: ask again with the slot it freed
@@ -83,6 +92,10 @@ net::Async<Result<void>> Session::loop() {
         if (std::exchange(away, false) || !connected)
             log::info("polling the IMS", {{"ims", environment_.ims.url().str()}, {"session", id_.str()}});
         if (!std::exchange(connected, true)) co_await greet();
+        if (poll->was_cut_short()) {
+            co_await pause(backoff.next());
+            continue;
+        }
         backoff.reset();
         auto& answer = **poll->answer;
         const bool idle = answer.leases.empty();
@@ -90,7 +103,8 @@ net::Async<Result<void>> Session::loop() {
         if (!options_.once || !idle) continue;
         if (runs_.empty()) co_return Result<void>();
         const auto settled = wake_.version();
-        if (!stopping_) co_await wait_past(wake_, settled, std::chrono::steady_clock::now() + seconds(cadence_.renew_s));
+        if (!stopping_)
+            co_await wait_past(wake_, settled, std::chrono::steady_clock::now() + seconds(cadence_.renew_s));
     }
 }
 
@@ -115,7 +129,7 @@ net::Async<std::shared_ptr<Session::Poll>> Session::poll(protocol::PollRequest r
     const auto poll = std::make_shared<Poll>(std::move(request));
     net::TaskGroup sending(environment_.io.executor());
     sending.spawn(send_poll(poll));
-    const auto parked = std::chrono::steady_clock::now() + kParkedAfter;
+    const auto parked = poll->sent_at + kParkedAfter;
     co_await wait_past(wake_, seen, kNoDeadline);
     while (!poll->answer && std::chrono::steady_clock::now() < parked) {
         const auto again = wake_.version();
@@ -192,7 +206,7 @@ net::Async<void> Session::work(std::shared_ptr<JobRun> run) {
 }
 
 net::Async<void> Session::wind_down(bool ours) {
-    const auto grace_ends = std::chrono::steady_clock::now() + kGrace;
+    const auto grace_ends = std::chrono::steady_clock::now() + options_.grace;
     for (const auto& run : runs_) ours ? run->shut_down(grace_ends + kLastWrites) : run->lose();
     bool in_grace = ours;
     while (!runs_.empty()) {
@@ -201,14 +215,16 @@ net::Async<void> Session::wind_down(bool ours) {
         if (!in_grace || std::chrono::steady_clock::now() < grace_ends) continue;
         in_grace = false;
         for (const auto& run : runs_) {
-            log::warn("a job did not stop in time; its lease is given back", {{"job", run->lease().job.str()}});
+            log::warn("a job did not stop in time; its lease is given back",
+                      {{"job", run->lease().job.str()}});
             run->give_back();
         }
     }
     if (!ours) co_return;
-    // An empty list tells the IMS at once that nothing runs here: leases of a poll we gave up go to others now
-    // rather than when they run out. If it cannot be told, they run out.
-    auto farewell = std::make_shared<Poll>(protocol::PollRequest{.session = id_, .slots = 0, .running = {}, .wait_s = 0});
+    // An empty list tells the IMS at once that nothing runs here: leases of a poll we gave up go to others
+    // now rather than when they run out. If it cannot be told, they run out.
+    auto farewell =
+        std::make_shared<Poll>(protocol::PollRequest{.session = id_, .slots = 0, .running = {}, .wait_s = 0});
     net::TaskGroup sending(environment_.io.executor());
     const auto seen = wake_.version();
     sending.spawn(send_poll(farewell));

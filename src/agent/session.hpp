@@ -7,25 +7,29 @@ namespace consign::agent {
 struct SessionOptions {
     int slots = 2;
     bool once = false;
+    /// For running jobs when the process is told to stop. A lease lives 45 s after its last renewal, which is
+    /// at most 15 s old: the grace and a few seconds for the last writes still fall inside it.
+    std::chrono::milliseconds grace = std::chrono::seconds(20);
     /// Called once, after the first answered poll, on a thread that may block.
     std::function<Result<void>()> on_connected = {};
 };
 
 /// One run of an agent process as the IMS sees it: the poll loop, and the jobs that came out of it.
 ///
-/// A parked poll is the agent's heartbeat, the way its work arrives, and the renewal of its leases, all in one. It is
-/// given up and sent anew when a job ends (a slot is free now). Leases that an abandoned poll carried are not in the
-/// next poll's list, so the server queues their jobs again.
+/// A parked poll is the agent's heartbeat, the way its work arrives, and the renewal of its leases, all in
+/// one. It is given up and sent anew when a job ends (a slot is free now). Leases that an abandoned poll
+/// carried are not in the next poll's list, so the server queues their jobs again.
 ///
-/// A job goes on while the IMS cannot be reached, even past its lease's deadline: an IMS that was down has not given
-/// the job to anybody, and takes the attempt back when it returns. Should it have moved on, it refuses our epoch with
-/// the first write, and the attempt ends then. The server decides; a clock here could only guess.
+/// A job goes on while the IMS cannot be reached, even past its lease's deadline: an IMS that was down has
+/// not given the job to anybody, and takes the attempt back when it returns. Should it have moved on, it
+/// refuses our epoch with the first write, and the attempt ends then. The server decides; a clock here could
+/// only guess.
 class Session {
   public:
     Session(RunEnvironment& environment, SessionOptions options);
 
-    /// Until stop(), or a reason to end: session_superseded, unauthenticated, permission_denied, not_found. All jobs
-    /// have ended when it returns. On the I/O thread.
+    /// Until stop(), or a reason to end: session_superseded, unauthenticated, permission_denied, not_found.
+    /// All jobs have ended when it returns. On the I/O thread.
     net::Async<Result<void>> run();
     void stop(); ///< any thread
 

@@ -17,11 +17,13 @@ class Ims {
         : http_(io_.executor(), {.ca_file = request.ca_file}),
           api_(http_, std::move(url), [token = request.token] { return give(token.reveal()); }) {}
 
-    template <class Answer> Result<Answer> get(std::string path, std::stop_token stop) {
+    template <class Answer>
+    Result<Answer> get(std::string path, std::stop_token stop) {
         return io_.run(api_.get<Answer>(std::move(path)), std::move(stop));
     }
     Result<protocol::BuildView> record(protocol::RecordBuildRequest request) {
-        return io_.run(api_.call<protocol::BuildView>(net::Verb::post, "/v1/builds/record", std::move(request)));
+        return io_.run(
+            api_.call<protocol::BuildView>(net::Verb::post, "/v1/builds/record", std::move(request)));
     }
     net::IoThread& io() { return io_; }
     net::Client& http() { return http_; }
@@ -34,7 +36,8 @@ class Ims {
 
 class Run {
   public:
-    Run(const BuildHere& request, Ims& ims, const protocol::AppView& app, net::Url registry, std::stop_token stop)
+    Run(const BuildHere& request, Ims& ims, const protocol::AppView& app, net::Url registry,
+        std::stop_token stop)
         : request_(request), ims_(ims), app_(app), registry_(std::move(registry)), stop_(std::move(stop)) {}
 
     /// Builds and records; the record of a failure is made even when the build was stopped.
@@ -47,7 +50,8 @@ class Run {
             return ims_.record(std::move(record));
         }
         Error error = with_context(std::move(built).error(), app_.name + "/" + component.name);
-        record.outcome = error.code == Code::cancelled ? protocol::Outcome::cancelled : protocol::Outcome::failed;
+        record.outcome =
+            error.code == Code::cancelled ? protocol::Outcome::cancelled : protocol::Outcome::failed;
         record.error = to_string(error);
         if (const auto recorded = ims_.record(std::move(record)); !recorded)
             say(component, "the failure could not be recorded: " + to_string(recorded.error()) + "\n");
@@ -60,8 +64,10 @@ class Run {
         CONSIGN_TRY(scratch, TemporaryDirectory::make("consign-build-"));
         const auto log = [this, &component](std::string_view text) { say(component, text); };
         log("fetch source\n");
-        CONSIGN_TRY(source, component.source.git ? git_source(*component.source.git, scratch.path(), log, stop_)
-                                                 : local_source(request_.source_root, component.source.directory.value_or(".")));
+        CONSIGN_TRY(source,
+                    component.source.git
+                        ? git_source(*component.source.git, scratch.path(), log, stop_)
+                        : local_source(request_.source_root, component.source.directory.value_or(".")));
         if (stop_.stop_requested()) return fail(Code::cancelled, "the build was stopped");
         BuildContext context{.app = app_.name,
                              .component = component,

@@ -10,12 +10,12 @@ struct BuildContext {
     std::string app;
     model::Component component;
     SourceTree source;
-    net::Url registry;      ///< where the artifact goes
+    net::Url registry; ///< where the artifact goes
     std::string repository;
     std::string username;
     std::function<Result<std::string>()> password; ///< asked for when the push begins: packing may take long
     net::IoThread& io;
-    net::Client& http;      ///< for coroutines that `io` runs
+    net::Client& http; ///< for coroutines that `io` runs
     std::filesystem::path scratch;
     std::stop_token stop;
     std::function<void(std::string_view)> step; ///< begins a step

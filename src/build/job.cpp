@@ -8,18 +8,22 @@ namespace {
 
 constexpr const char* kUsername = "agent"; // any name does: the registry knows the bearer by the token
 
-net::Async<Result<SourceTree>> download(agent::JobContext& job, oci::RemoteOptions remote, protocol::ArtifactRef source) {
+net::Async<Result<SourceTree>> download(agent::JobContext& job, oci::RemoteOptions remote,
+                                        protocol::ArtifactRef source) {
     const auto repository = oci::open_remote(job.http(), std::move(remote), source.repository);
-    co_return co_await uploaded_source(*repository, source.digest, job.scratch(), job.io().blocking(), job.stop());
+    co_return co_await uploaded_source(*repository, source.digest, job.scratch(), job.io().blocking(),
+                                       job.stop());
 }
 
-Result<SourceTree> fetch_source(agent::JobContext& job, const protocol::BuildSpec& spec, const net::Url& registry) {
+Result<SourceTree> fetch_source(agent::JobContext& job, const protocol::BuildSpec& spec,
+                                const net::Url& registry) {
     if (spec.source) {
         job.log("source: " + spec.source->repository + "@" + spec.source->digest.str() + "\n");
         const auto log = [&job](std::string_view text) { job.log(text); };
         return patiently<SourceTree>("download", log, job.stop(), [&]() -> Result<SourceTree> {
             CONSIGN_TRY(token, job.access_token());
-            oci::RemoteOptions remote{.registry = registry, .username = kUsername, .password = Secret<std::string>(token)};
+            oci::RemoteOptions remote{
+                .registry = registry, .username = kUsername, .password = Secret<std::string>(token)};
             return job.io().run(download(job, std::move(remote), *spec.source), job.stop());
         });
     }
@@ -28,8 +32,9 @@ Result<SourceTree> fetch_source(agent::JobContext& job, const protocol::BuildSpe
         job.log("source: " + git->url + " at " + git->ref + "\n");
         return git_source(*git, job.scratch(), [&job](std::string_view text) { job.log(text); }, job.stop());
     }
-    return fail(Code::invalid_argument, "the source of " + spec.app + "/" + spec.component.name +
-                                            " is a directory, and none was uploaded with this build",
+    return fail(Code::invalid_argument,
+                "the source of " + spec.app + "/" + spec.component.name +
+                    " is a directory, and none was uploaded with this build",
                 "run `consign build " + spec.app + "/" + spec.component.name + " --source DIR`");
 }
 

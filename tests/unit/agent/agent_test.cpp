@@ -18,8 +18,11 @@ struct Fixture {
     JobHandlers handlers;
 
     AgentOptions options(protocol::AgentKind kind = protocol::AgentKind::build) {
-        AgentOptions options{.kind = kind, .ims = ims.url(), .enroll_token = Secret<std::string>("enroll-me"),
-                             .data = data.path(), .version = "9.9"};
+        AgentOptions options{.kind = kind,
+                             .ims = ims.url(),
+                             .enroll_token = Secret<std::string>("enroll-me"),
+                             .data = data.path(),
+                             .version = "9.9"};
         options.slots = 2;
         return options;
     }
@@ -72,7 +75,7 @@ TEST_CASE_METHOD(Fixture, "an agent enrols once and remembers who it is", "[agen
     CHECK(ims.enrolled_with.version == "9.9");
     CHECK_FALSE(ims.enrolled_with.hostname.empty());
     for (const char* file : {"agent.json", "agent.key"}) {
-        struct stat status {};
+        struct stat status{};
         REQUIRE(::stat((data.path() / file).c_str(), &status) == 0);
         CHECK((status.st_mode & 0777) == 0600);
     }
@@ -81,7 +84,8 @@ TEST_CASE_METHOD(Fixture, "an agent enrols once and remembers who it is", "[agen
     CHECK(open(again)->identity().ims_url == ims.url());
 }
 
-TEST_CASE_METHOD(Fixture, "what keeps an agent from starting is said in one line with what to do", "[agent]") {
+TEST_CASE_METHOD(Fixture, "what keeps an agent from starting is said in one line with what to do",
+                 "[agent]") {
     auto wrong = options();
     SECTION("a token that is not known") {
         wrong.enroll_token = Secret<std::string>("guess");
@@ -223,7 +227,8 @@ TEST_CASE_METHOD(Fixture, "how a job ended is said as it was", "[agent]") {
     handlers[JobKind::build] = [row](JobContext& job) -> JobOutcome {
         job.redact("s3cret");
         job.begin_step("only");
-        return {.error = Error{row.code, "it broke\nat s3cret", "mend it"}, .result = {{"rolled_back", true}}};
+        return {.error = Error{row.code, "it broke\nat s3cret", "mend it"},
+                .result = {{"rolled_back", true}}};
     };
     const auto id = ims.add();
     REQUIRE(once(*this));
@@ -235,7 +240,8 @@ TEST_CASE_METHOD(Fixture, "how a job ended is said as it was", "[agent]") {
     CHECK(job.steps.at(1).state == protocol::StepState::failed);
 }
 
-TEST_CASE_METHOD(Fixture, "code that throws, and a kind nobody knows, fail their job and no more", "[agent]") {
+TEST_CASE_METHOD(Fixture, "code that throws, and a kind nobody knows, fail their job and no more",
+                 "[agent]") {
     handlers[JobKind::build] = [](JobContext&) -> JobOutcome { throw std::runtime_error("a bug"); };
     const auto thrown = ims.add(JobKind::build), unknown = ims.add(JobKind::teardown);
     REQUIRE(once(*this));
@@ -246,7 +252,8 @@ TEST_CASE_METHOD(Fixture, "code that throws, and a kind nobody knows, fail their
 
 TEST_CASE_METHOD(Fixture, "each byte of a log is stored once, whatever answer got lost", "[agent]") {
     std::string want;
-    for (int i = 0; i < 40'000; ++i) want += "line " + std::to_string(i) + " of a long log\n"; // several batches
+    for (int i = 0; i < 40'000; ++i)
+        want += "line " + std::to_string(i) + " of a long log\n"; // several batches
     handlers[JobKind::build] = [&want](JobContext& job) -> JobOutcome {
         job.log(want);
         return {};
@@ -325,10 +332,17 @@ TEST_CASE_METHOD(Fixture, "a lost lease stops the attempt, which then writes not
     const auto id = ims.add();
     Running running(*agent, handlers);
     REQUIRE(ims.wait([&] { return !ims.jobs.at(id).log.empty(); }));
-    SECTION("told by the poll") { ims.change([&] { ims.jobs.at(id).lost = true; }); }
-    SECTION("told by a refused write") { ims.change([&] { ims.jobs.at(id).lease_lost = true; }); }
+    SECTION("told by the poll") {
+        ims.change([&] { ims.jobs.at(id).lost = true; });
+    }
+    SECTION("told by a refused write") {
+        ims.change([&] { ims.jobs.at(id).lease_lost = true; });
+    }
     // The loop goes on, with the slot free again and the lease not listed.
-    REQUIRE(ims.wait([&] { return !ims.polls.empty() && ims.polls.back().running.empty() && ims.polls.back().slots == 2 && stopped; }));
+    REQUIRE(ims.wait([&] {
+        return !ims.polls.empty() && ims.polls.back().running.empty() && ims.polls.back().slots == 2 &&
+               stopped;
+    }));
     CHECK(ims.with([&] { return ims.jobs.at(id).completions.empty(); }));
     CHECK_FALSE(ims.with([&] { return ims.jobs.at(id).log.contains("after the end"); }));
     CHECK(running.stop());
@@ -350,7 +364,8 @@ TEST_CASE_METHOD(Fixture, "a superseded session stops its jobs and ends", "[agen
     CHECK(ims.jobs.at(id).completions.empty());
 }
 
-TEST_CASE_METHOD(Fixture, "an agent that the IMS does not know any more ends and says what to do", "[agent]") {
+TEST_CASE_METHOD(Fixture, "an agent that the IMS does not know any more ends and says what to do",
+                 "[agent]") {
     const auto agent = open();
     ims.with([&] { ims.key.reset(); });
     const auto ended = agent->run(handlers, {});
@@ -386,11 +401,22 @@ TEST_CASE_METHOD(Fixture, "an outage is sat out, and nothing of a running job is
     CHECK(running.stop());
 }
 
+TEST_CASE_METHOD(Fixture, "polls that are sent away at once are not repeated at once", "[agent]") {
+    const auto agent = open();
+    ims.fault("/poll", net::Response::empty(204), false, 5);
+    Running running(*agent, handlers);
+    REQUIRE(ims.wait([&] { return ims.faults.size() < 5; }));
+    std::this_thread::sleep_for(900ms); // each pause is half a second at least
+    CHECK(ims.with([&] { return ims.faults.size(); }) >= 2);
+    CHECK(running.stop());
+}
+
 TEST_CASE_METHOD(Fixture, "slots are what is free, and a freed one is offered at once", "[agent]") {
     std::atomic<int> running_now = 0, most = 0;
     handlers[JobKind::build] = [&](JobContext&) -> JobOutcome {
         const int now = ++running_now;
-        for (int seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {}
+        for (int seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {
+        }
         std::this_thread::sleep_for(30ms);
         --running_now;
         return {};
@@ -399,7 +425,9 @@ TEST_CASE_METHOD(Fixture, "slots are what is free, and a freed one is offered at
     std::vector<JobId> ids;
     for (int i = 0; i < 7; ++i) ids.push_back(ims.add());
     Running running(*agent, handlers);
-    REQUIRE(ims.wait([&] { return std::ranges::all_of(ids, [&](const auto& id) { return !ims.jobs.at(id).completions.empty(); }); }));
+    REQUIRE(ims.wait([&] {
+        return std::ranges::all_of(ids, [&](const auto& id) { return !ims.jobs.at(id).completions.empty(); });
+    }));
     CHECK(most == 2);
     REQUIRE(ims.wait([&] { return ims.polls.back().slots == 2; }));
     CHECK(running.stop());
@@ -436,7 +464,8 @@ TEST_CASE_METHOD(Fixture, "stopping an idle agent does not wait for its parked p
 
 TEST_CASE_METHOD(Fixture, "a pull token belongs to the job and is redacted", "[agent]") {
     handlers[JobKind::apply] = [](JobContext& job) -> JobOutcome {
-        CHECK(job.access_token().error().code == Code::permission_denied); // an install agent has no use for it
+        CHECK(job.access_token().error().code ==
+              Code::permission_denied); // an install agent has no use for it
         const auto token = job.pull_token();
         REQUIRE(token);
         job.log("got " + token->password + "\n");
@@ -455,13 +484,28 @@ TEST_CASE_METHOD(Fixture, "a URL given later is remembered once the IMS has answ
     auto moved = options();
     moved.ims = ims.url() + "/"; // the same server, written otherwise
     moved.once = true;
-    REQUIRE(write_file_atomic(data.path() / "agent.json",
-                              std::string_view([&] {
+    REQUIRE(write_file_atomic(data.path() / "agent.json", std::string_view([&] {
                                   auto text = *read_file(data.path() / "agent.json");
-                                  return text.replace(text.find(ims.url()), ims.url().size(), "http://127.0.0.1:1");
+                                  return text.replace(text.find(ims.url()), ims.url().size(),
+                                                      "http://127.0.0.1:1");
                               }()),
                               0600));
     REQUIRE(open(moved)->run(handlers, {}));
     moved.ims.clear();
     CHECK(open(moved)->identity().ims_url == ims.url());
+}
+
+TEST_CASE_METHOD(Fixture, "what a crashed process left behind is cleaned up and not listed", "[agent]") {
+    open();
+    const auto job = JobId::make(SystemClock().now()).str();
+    REQUIRE(make_directories(data.path() / "jobs"));
+    REQUIRE(make_directories(data.path() / "scratch" / (job + "-1")));
+    REQUIRE(write_file_atomic(data.path() / "jobs" / (job + ".json"),
+                              std::string_view("{\"job\":\"" + job +
+                                               "\",\"epoch\":1,\"attempt\":1,\"kind\":\"build\","
+                                               "\"started_at\":\"2026-01-31T12:00:00.000Z\"}")));
+    REQUIRE(once(*this));
+    CHECK(ims.polls.front().running.empty());
+    CHECK_FALSE(std::filesystem::exists(data.path() / "scratch" / (job + "-1")));
+    CHECK_FALSE(std::filesystem::exists(data.path() / "jobs" / (job + ".json")));
 }

@@ -1,6 +1,6 @@
 #pragma once
-// A small IMS for the agent's tests: one agent, jobs that the test puts in, faults on request. Everything it was told
-// is kept for the test to look at.
+// A small IMS for the agent's tests: one agent, jobs that the test puts in, faults on request. Everything it
+// was told is kept for the test to look at.
 #include "consign/base/jwt.hpp"
 #include "consign/base/random.hpp"
 #include "consign/net/server.hpp"
@@ -23,7 +23,8 @@ class FakeIms {
         bool cancel = false, lost = false;
         bool held = false; ///< leased, and not completed yet
     };
-    /// What the next request whose path ends with `path` gets instead of its answer; `after`: once its work was done.
+    /// What the next request whose path ends with `path` gets instead of its answer; `after`: once its work
+    /// was done.
     struct Fault {
         std::string path;
         net::Response answer;
@@ -31,30 +32,39 @@ class FakeIms {
     };
 
     FakeIms() {
-        server_ = std::move(*net::Server::bind({}, [this](net::Request& request) { return handle(this, request); }));
+        server_ = std::move(
+            *net::Server::bind({}, [this](net::Request& request) { return handle(this, request); }));
         server_->start();
     }
     ~FakeIms() { server_->drain(std::chrono::seconds(1)); }
     std::string url() const { return "http://127.0.0.1:" + std::to_string(server_->port()); }
 
     /// Runs `look` under the lock.
-    template <class F> auto with(F look) {
+    template <class F>
+    auto with(F look) {
         const std::scoped_lock lock(mutex_);
         return look();
     }
     /// Waits until `holds`, at most ten seconds.
-    template <class F> bool wait(F holds) {
+    template <class F>
+    bool wait(F holds) {
         std::unique_lock lock(mutex_);
         return changed_.wait_for(lock, std::chrono::seconds(10), holds);
     }
-    template <class F> void change(F change) {
+    template <class F>
+    void change(F change) {
         with(change);
         changed_.notify_all();
         mailbox_.notify();
     }
     JobId add(protocol::JobKind kind = protocol::JobKind::build, json::Value spec = json::Value::object()) {
-        protocol::Lease lease{.job = JobId::make(SystemClock().now()), .epoch = 7, .deadline = SystemClock().now(),
-                              .attempt = 1, .kind = kind, .log_offset = 0, .spec = std::move(spec)};
+        protocol::Lease lease{.job = JobId::make(SystemClock().now()),
+                              .epoch = 7,
+                              .deadline = SystemClock().now(),
+                              .attempt = 1,
+                              .kind = kind,
+                              .log_offset = 0,
+                              .spec = std::move(spec)};
         change([&] {
             jobs[lease.job] = Job{.lease = lease};
             queue.push_back(lease.job);
@@ -62,7 +72,9 @@ class FakeIms {
         return lease.job;
     }
     void fault(std::string path, net::Response answer, bool after = false, int times = 1) {
-        with([&] { faults.insert(faults.end(), static_cast<std::size_t>(times), Fault{path, answer, after}); });
+        with([&] {
+            faults.insert(faults.end(), static_cast<std::size_t>(times), Fault{path, answer, after});
+        });
     }
 
     // Under the lock, see with().
@@ -81,16 +93,22 @@ class FakeIms {
     std::vector<Fault> faults;
 
   private:
-    static net::Response problem(Code code, std::string message) { return net::problem(Error{code, std::move(message)}); }
-    template <class T> static net::Response ok(const T& value) { return net::Response::json(200, json::to_text(value)); }
+    static net::Response problem(Code code, std::string message) {
+        return net::problem(Error{code, std::move(message)});
+    }
+    template <class T>
+    static net::Response ok(const T& value) {
+        return net::Response::json(200, json::to_text(value));
+    }
 
     static net::Async<net::Response> handle(FakeIms* self, net::Request& request) {
         auto body = co_await net::read_all(*request.body, 8u << 20);
         if (!body) co_return problem(Code::internal, body.error().message);
         const std::string path = request.path.substr(0, request.path.find('?'));
         if (auto fault = self->take_fault(path, false)) co_return std::move(*fault);
-        auto answer = path == "/v1/agent/poll" ? co_await poll(self, request, *body)
-                                               : self->with([&] { return self->answer(path, request, *body); });
+        auto answer = path == "/v1/agent/poll"
+                          ? co_await poll(self, request, *body)
+                          : self->with([&] { return self->answer(path, request, *body); });
         self->changed_.notify_all();
         if (auto fault = self->take_fault(path, true)) co_return std::move(*fault);
         co_return answer;
@@ -103,6 +121,7 @@ class FakeIms {
             if (path.ends_with(at->path) && at->after == after) {
                 auto answer = at->answer;
                 faults.erase(at);
+                changed_.notify_all();
                 return answer;
             }
         return std::nullopt;
@@ -157,7 +176,8 @@ class FakeIms {
             if (std::exchange(job.cancel, false)) answer.cancel.push_back(running.job);
             if (std::exchange(job.lost, false)) answer.lost.push_back(running.job);
         }
-        if (answer.leases.empty() && answer.cancel.empty() && answer.lost.empty()) return net::Response::empty(204);
+        if (answer.leases.empty() && answer.cancel.empty() && answer.lost.empty())
+            return net::Response::empty(204);
         return ok(answer);
     }
 
@@ -167,14 +187,16 @@ class FakeIms {
         if (!authorised(request)) return problem(Code::unauthenticated, "no such token");
         const auto slash = path.rfind('/');
         const auto id = JobId::parse(path.substr(9, slash - 9));
-        if (!path.starts_with("/v1/jobs/") || !id || !jobs.contains(*id)) return problem(Code::not_found, "no " + path);
+        if (!path.starts_with("/v1/jobs/") || !id || !jobs.contains(*id))
+            return problem(Code::not_found, "no " + path);
         auto& job = jobs.at(*id);
         if (job.lease_lost || request.headers.get(protocol::kLeaseHeader) != std::to_string(job.lease.epoch))
             return problem(Code::lease_lost, "the lease is gone");
         return work(job, path.substr(slash + 1), request, body);
     }
 
-    net::Response work(Job& job, const std::string& what, const net::Request& request, const std::string& body) {
+    net::Response work(Job& job, const std::string& what, const net::Request& request,
+                       const std::string& body) {
         if (what == "start") {
             ++job.starts;
         } else if (what == "logs") {
@@ -193,12 +215,13 @@ class FakeIms {
             job.completions.push_back(*complete);
             job.held = false;
         } else if (what == "pull-token") {
-            return net::Response::json(201, json::to_text(protocol::PullToken{.registry = url(),
-                                                                              .repository = "shop/web",
-                                                                              .digest = Digest::sha256_of("web"),
-                                                                              .username = "pull",
-                                                                              .password = "one-time-secret",
-                                                                              .expires_at = {}}));
+            return net::Response::json(201,
+                                       json::to_text(protocol::PullToken{.registry = url(),
+                                                                         .repository = "shop/web",
+                                                                         .digest = Digest::sha256_of("web"),
+                                                                         .username = "pull",
+                                                                         .password = "one-time-secret",
+                                                                         .expires_at = {}}));
         }
         return net::Response::empty(204);
     }
@@ -206,7 +229,8 @@ class FakeIms {
     net::Response enroll(const std::string& body) {
         const auto request = json::decode_text<protocol::EnrollRequest>(body, json::Unknown::refuse);
         if (!request) return problem(Code::invalid_argument, request.error().message);
-        if (request->token != enroll_token) return problem(Code::unauthenticated, "the enrolment token is not known, or was used");
+        if (request->token != enroll_token)
+            return problem(Code::unauthenticated, "the enrolment token is not known, or was used");
         enroll_token.clear();
         enrolled_with = *request;
         key = *PublicKey::from_pem(request->public_key);

@@ -9,8 +9,13 @@ namespace {
 struct Fixture {
     TemporaryDirectory data = std::move(*TemporaryDirectory::make("journal"));
     Journal journal{data.path()};
-    protocol::Lease lease{.job = JobId::make(SystemClock().now()), .epoch = 3, .deadline = {}, .attempt = 2,
-                          .kind = protocol::JobKind::apply, .log_offset = 0, .spec = {}};
+    protocol::Lease lease{.job = JobId::make(SystemClock().now()),
+                          .epoch = 3,
+                          .deadline = {},
+                          .attempt = 2,
+                          .kind = protocol::JobKind::apply,
+                          .log_offset = 0,
+                          .spec = {}};
 };
 } // namespace
 

@@ -27,7 +27,8 @@ TEST_CASE("what is left of overlapping secrets is nothing", "[agent]") {
     redactor.add("abcd");
     redactor.add("cdef");
     redactor.add("abcdefgh");
-    CHECK(redactor.redact("xabcdefy abcd cdef abcdefghi") == "x(redacted)y (redacted) (redacted) (redacted)i");
+    CHECK(redactor.redact("xabcdefy abcd cdef abcdefghi") ==
+          "x(redacted)y (redacted) (redacted) (redacted)i");
     redactor.add("aaaa");
     CHECK(redactor.redact("aaaaaaa!") == "(redacted)!");
 }
@@ -35,7 +36,8 @@ TEST_CASE("what is left of overlapping secrets is nothing", "[agent]") {
 TEST_CASE("a secret of several lines is hidden line by line", "[agent]") {
     Redactor redactor;
     redactor.add("-----BEGIN KEY-----\r\nAbCdEf123\nxyz\n");
-    CHECK(all(redactor, "cat key\n-----BEGIN KEY-----\nAbCdEf123\nxyz\n", 1000) == "cat key\n(redacted)\n(redacted)\nxyz\n");
+    CHECK(all(redactor, "cat key\n-----BEGIN KEY-----\nAbCdEf123\nxyz\n", 1000) ==
+          "cat key\n(redacted)\n(redacted)\nxyz\n");
 }
 
 TEST_CASE("short values are left alone: they would eat ordinary words", "[agent]") {
@@ -68,7 +70,7 @@ TEST_CASE("a secret learned in the middle of a line holds for all of it", "[agen
 TEST_CASE("cut anywhere, nothing of a secret leaves a long line", "[agent]") {
     std::mt19937 random(GENERATE(1u, 2u, 3u));
     Redactor redactor;
-    redactor.add("QQQQ");       // overlaps with itself
+    redactor.add("QQQQ"); // overlaps with itself
     redactor.add("QQRRSSTTUU");
     std::string text;
     while (text.size() < 3 * Redactor::kLongestLine) {

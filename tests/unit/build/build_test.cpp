@@ -37,14 +37,16 @@ struct Fixture {
     }
     static net::Async<Result<oci::Descriptor>> push_source(oci::Repository* target, net::BlockingPool* pool,
                                                            artifact::PackedLayer layer, std::string type) {
-        co_return co_await artifact::push_component(*target, *pool, type, json::Value::object(), std::move(layer), "");
+        co_return co_await artifact::push_component(*target, *pool, type, json::Value::object(),
+                                                    std::move(layer), "");
     }
     protocol::ArtifactRef upload(const fs::path& tree, std::string_view type = artifact::kSourceType) {
         const auto layer = artifact::pack_directory(tree, directory.path() / "upload.tar.zst");
         REQUIRE(layer);
         const auto name = protocol::source_repository("shop", "web");
         const auto remote = site.remote(name);
-        const auto pushed = site.io.run(push_source(remote.get(), &site.io.blocking(), *layer, std::string(type)));
+        const auto pushed =
+            site.io.run(push_source(remote.get(), &site.io.blocking(), *layer, std::string(type)));
         REQUIRE(pushed);
         return {name, pushed->digest};
     }
@@ -95,32 +97,50 @@ agent::JobOutcome run_job(agent::JobContext& job) { return job_handlers().at(pro
 
 /// Just enough of the IMS for CI mode.
 struct Api {
-    protocol::AppView app{.id = AppId::make(SystemClock().now()), .name = "shop", .config_version = 3, .updated_at = {}, .config = {}};
+    protocol::AppView app{.id = AppId::make(SystemClock().now()),
+                          .name = "shop",
+                          .config_version = 3,
+                          .updated_at = {},
+                          .config = {}};
     std::string registry;
-    std::vector<protocol::RecordBuildRequest> recorded; ///< on the server's thread; read when nothing is under way
+    std::vector<protocol::RecordBuildRequest>
+        recorded; ///< on the server's thread; read when nothing is under way
     std::unique_ptr<net::Server> server;
 
     Api(std::string at, std::vector<model::Component> components) : registry(std::move(at)) {
         app.config.app = "shop";
         app.config.components = std::move(components);
-        server = std::move(net::Server::bind({}, [this](net::Request& request) { return handle(this, request); }).value());
+        server = std::move(
+            net::Server::bind({}, [this](net::Request& request) { return handle(this, request); }).value());
         server->start();
     }
     ~Api() { server->drain(std::chrono::seconds(1)); }
     BuildHere request(const fs::path& root) {
-        return {.ims = "http://127.0.0.1:" + std::to_string(server->port()), .token = Secret<std::string>("user-token"),
-                .app = "shop", .component = "", .source_root = root};
+        return {.ims = "http://127.0.0.1:" + std::to_string(server->port()),
+                .token = Secret<std::string>("user-token"),
+                .app = "shop",
+                .component = "",
+                .source_root = root};
     }
     static net::Async<net::Response> handle(Api* self, net::Request& request) {
-        if (request.headers.get("Authorization") != "Bearer user-token") co_return net::problem({Code::unauthenticated, "who?"});
+        if (request.headers.get("Authorization") != "Bearer user-token")
+            co_return net::problem({Code::unauthenticated, "who?"});
         if (request.path == "/v1/apps/shop") co_return net::Response::json(200, json::to_text(self->app));
-        if (request.path == "/v1/status") co_return net::Response::json(200, json::to_text(protocol::StatusView{.registry = self->registry}));
-        if (request.path != "/v1/builds/record") co_return net::problem({Code::not_found, "no " + request.path});
+        if (request.path == "/v1/status")
+            co_return net::Response::json(200,
+                                          json::to_text(protocol::StatusView{.registry = self->registry}));
+        if (request.path != "/v1/builds/record")
+            co_return net::problem({Code::not_found, "no " + request.path});
         const auto body = co_await net::read_all(*request.body, 1u << 20);
-        self->recorded.push_back(*json::decode_text<protocol::RecordBuildRequest>(*body, json::Unknown::refuse));
+        self->recorded.push_back(
+            *json::decode_text<protocol::RecordBuildRequest>(*body, json::Unknown::refuse));
         const auto& last = self->recorded.back();
-        protocol::BuildView view{.id = BuildId::make(SystemClock().now()), .app = last.app, .component = last.component,
-                                 .config_version = last.config_version, .state = model::JobState::succeeded, .created_at = {}};
+        protocol::BuildView view{.id = BuildId::make(SystemClock().now()),
+                                 .app = last.app,
+                                 .component = last.component,
+                                 .config_version = last.config_version,
+                                 .state = model::JobState::succeeded,
+                                 .created_at = {}};
         if (last.result) view.artifact = protocol::ArtifactRef{"shop/" + last.component, last.result->digest};
         co_return net::Response::json(201, json::to_text(view));
     }
@@ -146,7 +166,8 @@ TEST_CASE_METHOD(Fixture, "an uploaded tree becomes an artifact in the vendor re
     CHECK(manifest.config.at("component").at("run").at("service").at(0) == "./serve");
 }
 
-TEST_CASE_METHOD(Fixture, "the same source is the same digest, wherever and whenever it is built", "[build]") {
+TEST_CASE_METHOD(Fixture, "the same source is the same digest, wherever and whenever it is built",
+                 "[build]") {
     FakeJob job(site, directory.path() / "scratch", spec_of(*this, upload(root / "web")));
     const auto daemon = json::decode<protocol::BuildResult>(run_job(job).result);
     REQUIRE(daemon);
@@ -155,7 +176,8 @@ TEST_CASE_METHOD(Fixture, "the same source is the same digest, wherever and when
     const auto mask = ::umask(077);
     make_tree(elsewhere);
     ::umask(mask);
-    fs::last_write_time(elsewhere / "web" / "page.html", fs::file_time_type::clock::now() - std::chrono::hours(1000));
+    fs::last_write_time(elsewhere / "web" / "page.html",
+                        fs::file_time_type::clock::now() - std::chrono::hours(1000));
     Api api(site.base(), {component("web")});
     const auto views = build_here(api.request(elsewhere), {});
     if (!views) FAIL(to_string(views.error()));
@@ -231,7 +253,8 @@ TEST_CASE_METHOD(Fixture, "CI mode builds what was asked for, in order, and says
     }
 }
 
-TEST_CASE_METHOD(Fixture, "a component that fails in CI mode is recorded as failed, and ends the run", "[build]") {
+TEST_CASE_METHOD(Fixture, "a component that fails in CI mode is recorded as failed, and ends the run",
+                 "[build]") {
     auto broken = component("broken");
     broken.source.directory = "nowhere";
     Api api(site.base(), {component("db"), broken, component("web")});

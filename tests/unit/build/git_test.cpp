@@ -52,7 +52,8 @@ struct Fixture {
         return git({"rev-parse", "HEAD"});
     }
     Result<SourceTree> fetch(std::string ref, std::string dir = "", std::string url = "") {
-        const model::GitSource source{.url = url.empty() ? "file://" + repository.string() : url, .ref = ref, .dir = dir};
+        const model::GitSource source{
+            .url = url.empty() ? "file://" + repository.string() : url, .ref = ref, .dir = dir};
         return git_source(source, scratch, [this](std::string_view text) { said += text; }, {});
     }
 };
@@ -96,8 +97,9 @@ TEST_CASE_METHOD(Fixture, "a directory of it is taken, if it is one and inside",
 }
 
 TEST_CASE_METHOD(Fixture, "what git would take for something else never reaches it", "[build]") {
-    const auto ref = GENERATE(values<std::string>({"", "-v", "--upload-pack=touch x", "+main", "main:refs/heads/x", "a b",
-                                                   "main^", "main~1", "HEAD@{1}", "a..b", "refs/*", "a\nb"}));
+    const auto ref =
+        GENERATE(values<std::string>({"", "-v", "--upload-pack=touch x", "+main", "main:refs/heads/x", "a b",
+                                      "main^", "main~1", "HEAD@{1}", "a..b", "refs/*", "a\nb"}));
     CAPTURE(ref);
     CHECK(fetch(ref).error().code == Code::invalid_argument);
     CHECK(said.empty());
@@ -138,7 +140,10 @@ TEST_CASE_METHOD(Fixture, "a fetch can be stopped", "[build]") {
     std::stop_source stop;
     stop.request_stop();
     const model::GitSource source{.url = "file://" + repository.string(), .ref = "main", .dir = ""};
-    CHECK(git_source(source, scratch, [](std::string_view) {}, stop.get_token()).error().code == Code::cancelled);
+    CHECK(git_source(
+              source, scratch, [](std::string_view) {}, stop.get_token())
+              .error()
+              .code == Code::cancelled);
 }
 
 TEST_CASE("the password in a URL is known, so that it can be hidden", "[build]") {
