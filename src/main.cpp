@@ -62,7 +62,10 @@ Result<std::pair<std::string, std::uint16_t>> split_listen(const std::string& li
     if (colon != std::string::npos)
         if (const auto [stop, error] = std::from_chars(listen.data() + colon + 1, end, port);
             error == std::errc{} && stop == end && port <= 65535)
-            return std::pair(listen.substr(0, colon), static_cast<std::uint16_t>(port));
+            if (listen.starts_with('[') == listen.substr(0, colon).ends_with(']')) { // an IPv6 address stands in brackets
+                const bool v6 = listen.starts_with('[');
+                return std::pair(v6 ? listen.substr(1, colon - 2) : listen.substr(0, colon), static_cast<std::uint16_t>(port));
+            }
     return fail(Code::invalid_argument, "'" + listen + "' is not an address to listen on", "write HOST:PORT, for example 127.0.0.1:8400");
 }
 

@@ -68,8 +68,13 @@ net::Async<Result<net::Response>> Api::run(net::Request& request) {
         if (match.allowed.empty()) co_return fail(Code::not_found, "no such path: " + request.path, "see /v1/openapi.json");
         std::string allowed;
         for (const auto verb : match.allowed) allowed += (allowed.empty() ? "" : ", ") + std::string(net::name_of(verb));
-        auto response = net::problem(Error{Code::unsupported, std::format("{} is not for {}", net::name_of(request.verb), request.path)});
-        response.status = 405;
+        auto response = net::Response::json(405, json::dump({{"type", "about:blank"},
+                                                             {"title", "Method Not Allowed"},
+                                                             {"status", 405},
+                                                             {"code", name_of(Code::unsupported)},
+                                                             {"detail", std::format("{} is not for {}", net::name_of(request.verb), request.path)},
+                                                             {"hint", "use " + allowed}}));
+        response.headers.set("Content-Type", "application/problem+json");
         response.headers.set("Allow", allowed);
         co_return response;
     }

@@ -44,9 +44,14 @@ net::Async<Result<PullSession>> redeem_pull_token(Core& core, std::string token,
 /// Whether the job that the pull token was made for still runs under the same epoch.
 net::Async<Result<bool>> pull_session_live(Core& core, TokenId id);
 
-/// The registry's own bearer token, carrying a grant; and back again. `pull` marks one from a pull token.
-std::string sign_registry_token(const Core& core, const oci::Grant& grant, std::string_view subject,
-                                const std::optional<TokenId>& pull, std::chrono::seconds ttl);
+/// Whose registry token it is: it stops to work when that token or agent is revoked, or the pull's job ends.
+struct RegistryHolder {
+    std::optional<TokenId> user, pull;
+    std::optional<AgentId> agent;
+};
+RegistryHolder registry_holder(const Caller& caller);
+/// The registry's own bearer token, carrying a grant; and back again.
+std::string sign_registry_token(const Core& core, const oci::Grant& grant, const RegistryHolder& holder, std::chrono::seconds ttl);
 net::Async<Result<oci::Grant>> authorise_registry(Core& core, std::string authorization);
 
 /// Basic credentials as (user, password).

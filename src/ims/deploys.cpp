@@ -3,6 +3,7 @@
 #include "installs.hpp"
 #include "views.hpp"
 #include "consign/model/inputs.hpp"
+#include "consign/model/template_scope.hpp"
 #include <algorithm>
 #include <format>
 
@@ -105,9 +106,8 @@ Result<void> plan_deploy(Change& change, const DeployId& id, const installs::Ins
                                  .component = component,
                                  .inputs = inputs,
                                  .sensitive = sensitive,
-                                 .artifact = artifacts.at(component.name),
-                                 .dependencies = artifacts};
-        spec.dependencies.erase(component.name);
+                                 .artifact = artifacts.at(component.name)};
+        for (const auto& name : model::dependencies_of(config, component.name)) spec.dependencies[name] = artifacts.at(name);
         std::vector<JobId> after;
         for (const auto& dependency : component.depends_on)
             if (const auto job = job_of.find(dependency); job != job_of.end()) after.push_back(job->second);
@@ -164,17 +164,25 @@ Result<void> plan_teardown(Change& change, const DeployId& id, const installs::I
 
 /// What the install's component is after the job: from the agent's own words where there are any.
 Result<void> follow_component(Change& change, const Job& job) {
-    const auto result = json::decode_text<protocol::ApplyResult>(job.result).value_or(protocol::ApplyResult{});
-    protocol::InstallComponentView view{.component = job.component, .detail = job.error, .job = job.id};
     if (job.state == JobState::skipped || !job.started_at) return {}; // nothing was touched
-    view.release = result.active_release;
-    view.artifact = result.active;
+    const auto result = json::decode_text<protocol::ApplyResult>(job.result).value_or(protocol::ApplyResult{});
+    protocol::InstallComponentView view{.component = job.component, .release = result.active_release, .artifact = result.active,
+                                        .detail = job.error, .job = job.id};
+    if (job.result == "{}") { // an agent that vanished said nothing: what ran before is the best that is known
+        CONSIGN_TRY(install, installs::by_id(change.tx, job.install));
+        CONSIGN_TRY(known, installs::components(change.tx, install));
+        for (auto& before : known)
+            if (before.component == job.component) {
+                view.release = std::move(before.release);
+                view.artifact = std::move(before.artifact);
+            }
+    }
     if (job.kind == protocol::JobKind::teardown)
         view.state = job.state == JobState::succeeded ? "absent" : "failed";
     else if (job.state == JobState::succeeded)
         view.state = "running";
     else
-        view.state = result.rolled_back || !result.active_release.empty() ? "rolled_back" : "failed";
+        view.state = result.rolled_back ? "rolled_back" : "failed";
     return installs::set_component(change, job.install, view);
 }
 

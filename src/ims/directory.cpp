@@ -1,5 +1,6 @@
 #include "directory.hpp"
 #include "consign/base/log.hpp"
+#include <algorithm>
 
 namespace consign::ims {
 
@@ -104,6 +105,11 @@ std::optional<UserEntry> Directory::user_by_token(std::string_view token) const 
     std::lock_guard lock(mutex_);
     const auto found = users_.find(hash);
     return found == users_.end() ? std::nullopt : std::optional(found->second);
+}
+
+bool Directory::has_user(const TokenId& id) const {
+    std::lock_guard lock(mutex_);
+    return std::ranges::any_of(users_, [&](const auto& item) { return item.second.id == id; });
 }
 
 bool Directory::online(const AgentEntry& agent, Time now) {

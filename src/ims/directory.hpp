@@ -51,6 +51,7 @@ class Directory {
     std::optional<AgentEntry> agent_of(const InstallId& install) const; ///< the one that is not revoked
     std::vector<AgentEntry> agents() const;
     std::optional<UserEntry> user_by_token(std::string_view token) const;
+    bool has_user(const TokenId& id) const;
 
     /// A poll is parked, or the agent was heard from less than 90 s ago: longer than a poll's 50 s and its answer.
     static bool online(const AgentEntry& agent, Time now);

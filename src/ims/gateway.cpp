@@ -45,10 +45,10 @@ net::Async<Result<net::Response>> Gateway::token(net::Request& request) {
         CONSIGN_CO_TRY(session, co_await auth::redeem_pull_token(core_, secret, request.remote));
         const oci::Grant grant{{{session.artifact.repository, {oci::Action::pull}, session.artifact.digest}}};
         ttl = kPullSessionTtl;
-        token = auth::sign_registry_token(core_, grant, "pull", session.id, ttl);
+        token = auth::sign_registry_token(core_, grant, {.pull = session.id}, ttl);
     } else {
         CONSIGN_CO_TRY(caller, auth::authenticate_token(core_, secret));
-        token = auth::sign_registry_token(core_, auth::grant_of(caller), caller.name(), std::nullopt, ttl);
+        token = auth::sign_registry_token(core_, auth::grant_of(caller), auth::registry_holder(caller), ttl);
     }
     const json::Value body{{"token", token}, {"access_token", token}, {"expires_in", ttl.count()}, {"issued_at", to_rfc3339(core_.clock.now())}};
     co_return net::Response::json(200, json::dump(body));

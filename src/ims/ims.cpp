@@ -47,17 +47,23 @@ Result<std::string> ensure_owner(const std::filesystem::path& data, store::Datab
     return token;
 }
 
-/// Ends leases that ran out, and keeps what agents were last seen on disk.
+/// Ends leases that ran out and pauses that are over, and keeps what agents were last seen on disk.
 net::Async<> maintain(Core& core) {
     std::map<AgentId, Time> written;
     for (int tick = 1; !co_await net::cancelled(); ++tick) {
         co_await net::sleep_for(std::chrono::seconds(1));
         auto due = co_await core.db->read([now = core.clock.now()](store::Connection& c) {
-            return c.query_one("SELECT 1 FROM jobs WHERE state IN ('leased', 'running') AND deadline < $1 LIMIT 1", {now}, [](const store::Row&) { return true; });
+            return c.query_one("SELECT 1 WHERE EXISTS (SELECT 1 FROM jobs WHERE state IN ('leased', 'running') AND deadline < $1) "
+                               "OR EXISTS (SELECT 1 FROM jobs WHERE state = 'queued' AND not_before > 0 AND not_before <= $1)",
+                               {now}, [](const store::Row&) { return true; });
         });
         if (due && *due) {
-            auto expired = co_await core.change([](Change& change) { return jobs::expire(change); });
-            if (!expired) log::error("cannot expire leases", {{"error", to_string(expired.error())}});
+            auto done = co_await core.change([](Change& change) -> Result<void> {
+                CONSIGN_CHECK(jobs::expire(change));
+                CONSIGN_CHECK(jobs::end_pauses(change));
+                return {};
+            });
+            if (!done) log::error("cannot expire leases", {{"error", to_string(done.error())}});
         }
         if (tick % 30 != 0) continue;
         std::vector<std::pair<AgentId, Time>> seen;
@@ -131,6 +137,11 @@ Result<std::unique_ptr<Ims>> Ims::start(ImsOptions options) {
     CONSIGN_TRY(owner, ensure_owner(options.data, *core.db, core.clock.now()));
     impl.owner_token = owner;
     CONSIGN_CHECK(core.db->read_blocking([&](store::Connection& c) { return core.directory.load(c); }));
+    CONSIGN_CHECK(core.db->write_blocking([&](store::Transaction& tx) {
+        Effects nobody_waits_yet;
+        Change change(tx, core.clock.now(), nobody_waits_yet);
+        return jobs::extend_leases(change, options.lease);
+    }));
 
     impl.api = std::make_unique<Api>(core);
     impl.gateway = std::make_unique<Gateway>(core);
@@ -144,8 +155,12 @@ Result<std::unique_ptr<Ims>> Ims::start(ImsOptions options) {
     core.public_url = options.public_url;
     if (core.public_url.empty()) {
         const bool any = options.listen_address == "0.0.0.0" || options.listen_address == "::";
+        const bool v6 = options.listen_address.contains(':');
         core.public_url = std::format("{}://{}:{}", options.tls_certificate_file.empty() ? "http" : "https",
-                                      any ? "127.0.0.1" : options.listen_address, impl.server->port());
+                                      any  ? "127.0.0.1"
+                                      : v6 ? "[" + options.listen_address + "]"
+                                           : options.listen_address,
+                                      impl.server->port());
     }
     while (core.public_url.ends_with('/')) core.public_url.pop_back();
     impl.server->start();

@@ -50,6 +50,10 @@ Result<void> save(Change& change, const Job& job) {
     return {};
 }
 
+// An agent that cannot begin (its disk is full, say) gives the lease back within milliseconds. Without a pause the job
+// would go round and round; five seconds is nothing to a job whose agent restarts.
+constexpr std::chrono::seconds kGiveBackPause{5};
+
 Result<void> release_dependents(Change& change, const JobId& id) {
     CONSIGN_TRY(dependents, change.tx.query_all("SELECT job FROM job_dependencies WHERE depends_on=$1", {id},
                                                 [](const store::Row& row) { return row.id<JobId>(0); }));
@@ -170,11 +174,12 @@ Result<std::vector<Job>> claim(Change& change, const Pool& pool, const AgentId& 
     if (slots <= 0) return claimed;
     // The predicates repeat those of the partial indexes word for word, or SQLite would not use them.
     CONSIGN_TRY(candidates,
-                pool.install ? find(change.tx, "state = 'queued' AND install = $1 AND install IS NOT NULL "
+                pool.install ? find(change.tx, "state = 'queued' AND install = $1 AND install IS NOT NULL AND not_before <= $3 "
                                                "ORDER BY priority DESC, id LIMIT $2",
-                                    {pool.install, slots})
-                             : find(change.tx, "state = 'queued' AND kind = 'build' ORDER BY priority DESC, id LIMIT $1",
-                                    {slots}));
+                                    {pool.install, slots, change.now})
+                             : find(change.tx, "state = 'queued' AND kind = 'build' AND not_before <= $2 "
+                                               "ORDER BY priority DESC, id LIMIT $1",
+                                    {slots, change.now}));
     for (auto& job : candidates) {
         job.agent = agent;
         job.session = session;
@@ -257,7 +262,10 @@ Result<void> lose(Change& change, Job job, Loss loss, std::string_view reason) {
         job.error = std::format("agent_lost: {} attempts ended without a result ({})", job.attempt, reason);
         return transition(change, job, JobEvent::exhaust, job.error);
     }
-    return transition(change, job, JobEvent::requeue, reason);
+    CONSIGN_CHECK(transition(change, job, JobEvent::requeue, reason));
+    if (loss == Loss::given_back)
+        CONSIGN_CHECK(change.tx.execute("UPDATE jobs SET not_before=$2 WHERE id=$1", {job.id, change.now + kGiveBackPause}));
+    return {};
 }
 
 Result<Job> cancel(Change& change, const JobId& id, std::string_view actor) {
@@ -288,6 +296,21 @@ Result<int> expire(Change& change) {
     for (auto& job : lost)
         CONSIGN_CHECK(lose(change, job, Loss::expired, "its agent was not heard from before the lease ran out"));
     return static_cast<int>(lost.size());
+}
+
+Result<int> end_pauses(Change& change) {
+    CONSIGN_TRY(paused, find(change.tx, "state = 'queued' AND not_before > 0 AND not_before <= $1", {change.now}));
+    for (const auto& job : paused) {
+        CONSIGN_CHECK(change.tx.execute("UPDATE jobs SET not_before=0 WHERE id=$1", {job.id}));
+        ++change.effects.wake[job.pool()];
+    }
+    return static_cast<int>(paused.size());
+}
+
+Result<void> extend_leases(Change& change, std::chrono::seconds lease) {
+    CONSIGN_CHECK(change.tx.execute("UPDATE jobs SET deadline=$1 WHERE state IN ('leased', 'running') AND deadline < $1",
+                                    {change.now + lease}));
+    return {};
 }
 
 } // namespace consign::ims::jobs

@@ -66,6 +66,10 @@ Result<Job> cancel(Change& change, const JobId& id, std::string_view actor);
 
 /// Leases that ran out before `change.now`.
 Result<int> expire(Change& change);
+/// Queued jobs whose pause after a give-back is over: they can be claimed now.
+Result<int> end_pauses(Change& change);
+/// After a start: agents get a whole lease to come back, for nobody could renew while the server was away.
+Result<void> extend_leases(Change& change, std::chrono::seconds lease);
 
 } // namespace jobs
 } // namespace consign::ims

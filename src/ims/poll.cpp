@@ -85,15 +85,17 @@ Result<Work> reconcile(Change& change, const AgentEntry& agent, const PollReques
 }
 
 /// Whether a write is worth it: an idle poll costs one read, no commit.
-Result<bool> anything_to_do(store::Connection& c, const AgentEntry& agent, const PollRequest& request) {
+Result<bool> anything_to_do(store::Connection& c, const AgentEntry& agent, const PollRequest& request, Time now) {
     CONSIGN_TRY(held, c.query_one("SELECT 1 FROM jobs WHERE agent=$1 AND state IN ('leased', 'running') LIMIT 1", {agent.id},
                                   [](const store::Row&) { return true; }));
     if (held || !request.running.empty()) return true;
     if (request.slots <= 0) return false;
     const auto some = [](const store::Row&) { return true; };
-    CONSIGN_TRY(queued, agent.install ? c.query_one("SELECT 1 FROM jobs WHERE state = 'queued' AND install = $1 AND install IS NOT NULL LIMIT 1",
-                                                    {agent.install}, some)
-                                      : c.query_one("SELECT 1 FROM jobs WHERE state = 'queued' AND kind = 'build' LIMIT 1", {}, some));
+    CONSIGN_TRY(queued, agent.install ? c.query_one("SELECT 1 FROM jobs WHERE state = 'queued' AND install = $1 AND install IS NOT NULL "
+                                                    "AND not_before <= $2 LIMIT 1",
+                                                    {agent.install, now}, some)
+                                      : c.query_one("SELECT 1 FROM jobs WHERE state = 'queued' AND kind = 'build' AND not_before <= $1 LIMIT 1",
+                                                    {now}, some));
     return queued.has_value();
 }
 
@@ -151,7 +153,7 @@ net::Async<Result<net::Response>> poll(Call& call) {
     for (bool last = false;;) {
         const auto seen = agent.presence->mailbox.version(); // before we look
         place.enter();
-        CONSIGN_CO_TRY(busy, co_await core.db->read([agent, request](store::Connection& c) { return anything_to_do(c, agent, request); }));
+        CONSIGN_CO_TRY(busy, co_await core.db->read([agent, request, now = core.clock.now()](store::Connection& c) { return anything_to_do(c, agent, request, now); }));
         if (busy) {
             auto work = co_await core.change([agent, request, lease, generation = attendance.generation()](Change& change) -> Result<Work> {
                 if (!Attendance::newest(*agent.presence, generation)) return Work{};

@@ -41,11 +41,14 @@ struct AccessClaim {
 struct RegistryClaims {
     std::string aud;
     std::vector<AccessClaim> access;
-    std::optional<TokenId> pull;
+    std::optional<TokenId> user, pull;
+    std::optional<AgentId> agent;
     static constexpr auto fields(auto& self, auto&& f) {
         f("aud", self.aud);
         f("access", self.access, json::kDefaulted);
+        f("user", self.user);
         f("pull", self.pull);
+        f("agent", self.agent);
     }
 };
 
@@ -135,12 +138,20 @@ net::Async<Result<bool>> pull_session_live(Core& core, TokenId id) {
     });
 }
 
-std::string sign_registry_token(const Core& core, const oci::Grant& grant, std::string_view subject,
-                                const std::optional<TokenId>& pull, std::chrono::seconds ttl) {
+RegistryHolder registry_holder(const Caller& caller) {
+    RegistryHolder holder;
+    if (caller.user) holder.user = caller.user->id;
+    if (caller.agent) holder.agent = caller.agent->id;
+    return holder;
+}
+
+std::string sign_registry_token(const Core& core, const oci::Grant& grant, const RegistryHolder& holder, std::chrono::seconds ttl) {
     const auto now = to_millis(core.clock.now()) / 1000;
-    json::Value claims{{"iss", core.vendor.id}, {"sub", subject},          {"aud", kRegistryAudience},
-                       {"iat", now},            {"exp", now + ttl.count()}, {"access", to_json(grant)}};
-    if (pull) claims["pull"] = pull->str();
+    json::Value claims{{"iss", core.vendor.id},     {"aud", kRegistryAudience}, {"iat", now},
+                       {"exp", now + ttl.count()}, {"access", to_json(grant)}};
+    if (holder.user) claims["user"] = holder.user->str();
+    if (holder.agent) claims["agent"] = holder.agent->str();
+    if (holder.pull) claims["pull"] = holder.pull->str();
     return jwt::sign(claims, core.vendor.token_key);
 }
 
@@ -149,6 +160,11 @@ net::Async<Result<oci::Grant>> authorise_registry(Core& core, std::string author
     CONSIGN_CO_TRY(raw, jwt::verify(std::string_view(authorization).substr(7), core.vendor.token_public_key, core.clock.now()));
     auto claims = json::decode<RegistryClaims>(raw);
     if (!claims || claims->aud != kRegistryAudience) co_return fail(Code::unauthenticated, "this token is not for the registry");
+    if (claims->user && !core.directory.has_user(*claims->user)) co_return fail(Code::unauthenticated, "the token was revoked");
+    if (claims->agent) {
+        const auto agent = core.directory.agent(*claims->agent);
+        if (!agent || agent->revoked) co_return fail(Code::unauthenticated, "the agent was revoked");
+    }
     if (claims->pull) {
         CONSIGN_CO_TRY(live, co_await pull_session_live(core, *claims->pull));
         if (!live) co_return fail(Code::unauthenticated, "the job that this token was made for has ended");

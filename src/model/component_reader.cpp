@@ -120,7 +120,7 @@ bool has_space(std::string_view text) {
 /// git takes a value that begins with '-' for an option, and "ext::…" for a command to run.
 bool is_safe_git_url(std::string_view url) {
     if (url.empty() || url.front() == '-' || url.contains("::") || has_space(url)) return false;
-    for (const std::string_view scheme : {"https://", "http://", "ssh://", "git://", "file:///"})
+    for (const std::string_view scheme : {"https://", "ssh://", "git://", "file:///"})
         if (url.starts_with(scheme)) return true;
     return url.front() == '/' || (!url.contains("://") && url.contains('@') && url.contains(':'));
 }

@@ -9,7 +9,7 @@ namespace urls = boost::urls;
 
 std::uint16_t default_port(std::string_view scheme) { return scheme == "https" ? 443 : 80; }
 
-std::string quoted(std::string_view text) { return "'" + std::string(text.substr(0, 200)) + "'"; }
+std::string in_quotes(std::string_view text) { return "'" + std::string(text.substr(0, 200)) + "'"; }
 
 std::string_view view(urls::string_view text) { return {text.data(), text.size()}; }
 
@@ -20,13 +20,13 @@ Result<Url> split(const urls::url_view& parsed, std::string_view text) {
         if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
     if (url.scheme != "http" && url.scheme != "https")
         return fail(Code::invalid_argument,
-                    quoted(text) + " is not a URL we can use: it needs http:// or https:// in front");
+                    in_quotes(text) + " is not a URL we can use: it needs http:// or https:// in front");
     if (!parsed.has_authority() || parsed.encoded_host().empty())
-        return fail(Code::invalid_argument, quoted(text) + " has no host",
+        return fail(Code::invalid_argument, in_quotes(text) + " has no host",
                     "write it as " + url.scheme + "://HOST[:PORT]/");
     if (parsed.has_userinfo())
         return fail(Code::invalid_argument,
-                    quoted(url.scheme + "://…@" + std::string(view(parsed.encoded_host()))) +
+                    in_quotes(url.scheme + "://…@" + std::string(view(parsed.encoded_host()))) +
                         " carries a user name or password",
                     "credentials are given separately, not in the URL");
     url.host = std::string(view(parsed.encoded_host_address()));
@@ -37,12 +37,12 @@ Result<Url> split(const urls::url_view& parsed, std::string_view text) {
                           c == '_' || (c == ':' && parsed.host_type() == urls::host_type::ipv6);
         if (!fits)
             return fail(Code::invalid_argument,
-                        quoted(text) + " has a host that is neither a name nor an address");
+                        in_quotes(text) + " has a host that is neither a name nor an address");
     }
     if (parsed.has_port() && !parsed.port().empty()) {
         url.port = parsed.port_number();
         if (url.port == 0)
-            return fail(Code::invalid_argument, quoted(text) + " has a port outside 1 to 65535");
+            return fail(Code::invalid_argument, in_quotes(text) + " has a port outside 1 to 65535");
     } else {
         url.port = default_port(url.scheme);
     }
@@ -56,21 +56,21 @@ Result<Url> split(const urls::url_view& parsed, std::string_view text) {
 Result<Url> Url::parse(std::string_view text) {
     if (text.find("://") == std::string_view::npos)
         return fail(Code::invalid_argument,
-                    quoted(text) + " is not a URL: it needs http:// or https:// in front");
+                    in_quotes(text) + " is not a URL: it needs http:// or https:// in front");
     const auto parsed = urls::parse_uri({text.data(), text.size()});
-    if (!parsed) return fail(Code::invalid_argument, quoted(text) + " is not a valid URL");
+    if (!parsed) return fail(Code::invalid_argument, in_quotes(text) + " is not a valid URL");
     return split(*parsed, text);
 }
 
 Result<Url> Url::resolve(std::string_view reference) const {
     const auto relative = urls::parse_uri_reference({reference.data(), reference.size()});
-    if (!relative) return fail(Code::invalid_argument, quoted(reference) + " is not a valid URL reference");
+    if (!relative) return fail(Code::invalid_argument, in_quotes(reference) + " is not a valid URL reference");
     const std::string own = str();
     const auto base = urls::parse_uri({own.data(), own.size()});
-    if (!base) return fail(Code::invalid_argument, quoted(own) + " is not a valid URL");
+    if (!base) return fail(Code::invalid_argument, in_quotes(own) + " is not a valid URL");
     urls::url out;
     if (!urls::resolve(*base, *relative, out))
-        return fail(Code::invalid_argument, quoted(reference) + " does not resolve against " + quoted(own));
+        return fail(Code::invalid_argument, in_quotes(reference) + " does not resolve against " + in_quotes(own));
     return split(out, reference);
 }
 

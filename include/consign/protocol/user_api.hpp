@@ -141,7 +141,7 @@ struct InstallComponentView {
     std::string component;
     std::string release; ///< what runs now; empty: nothing
     std::optional<Digest> artifact;
-    std::string state;   ///< "running", "rolled_back", "failed", "absent"
+    std::string state;   ///< "running", "rolled_back", "failed" (`release` is what still runs), "absent"
     std::string detail;
     std::optional<JobId> job; ///< the last one
     std::optional<Time> updated_at;

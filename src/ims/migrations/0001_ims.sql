@@ -96,6 +96,7 @@ CREATE TABLE jobs (
     agent        TEXT,
     session      TEXT,
     deadline     BIGINT,
+    not_before   BIGINT NOT NULL DEFAULT 0,
     cancel_requested BIGINT NOT NULL DEFAULT 0,
     spec         TEXT NOT NULL,
     result       TEXT NOT NULL DEFAULT '{}',
@@ -108,6 +109,7 @@ CREATE TABLE jobs (
 -- Partial: what is finished costs the live queries nothing.
 CREATE INDEX jobs_queued_builds ON jobs(priority DESC, id) WHERE state = 'queued' AND kind = 'build';
 CREATE INDEX jobs_queued_installs ON jobs(install, priority DESC, id) WHERE state = 'queued' AND install IS NOT NULL;
+CREATE INDEX jobs_paused ON jobs(not_before) WHERE state = 'queued' AND not_before > 0;
 CREATE INDEX jobs_held ON jobs(deadline) WHERE state IN ('leased', 'running');
 CREATE INDEX jobs_held_by_agent ON jobs(agent) WHERE state IN ('leased', 'running');
 CREATE INDEX jobs_by_deploy ON jobs(deploy, id) WHERE deploy IS NOT NULL;

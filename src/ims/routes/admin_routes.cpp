@@ -52,7 +52,8 @@ Answer list_audit(Call& call) {
     co_return answer_list(std::move(views));
 }
 
-/// A blocking query: events after=SEQ, parked for wait=S until there is one. after=-1 starts at the end.
+/// A blocking query: events after=SEQ, parked for wait=S until there is one. after=-1 answers the
+/// newest one at once, so that a follower knows where to begin.
 Answer list_events(Call& call) {
     CONSIGN_CO_TRY(after, call.number("after", 0, -1, std::numeric_limits<std::int64_t>::max()));
     CONSIGN_CO_TRY(wait_s, call.number("wait", 0, 0, 55));
@@ -61,7 +62,8 @@ Answer list_events(Call& call) {
         CONSIGN_CO_TRY(newest, co_await call.core.db->read([](store::Connection& c) {
             return c.query_one("SELECT COALESCE(MAX(seq), 0) FROM events", {}, [](const store::Row& row) { return row.integer(0); });
         }));
-        after = newest.value_or(0);
+        after = newest.value_or(0) - 1;
+        wait_s = 0;
     }
     for (;;) {
         const auto seen = call.core.events.version();

@@ -24,13 +24,21 @@ Answer put_app(Call& call) {
     co_return answer(view);
 }
 
+/// The default of a sensitive input is a value that a viewer must not read.
+void hide_sensitive(protocol::AppView& view) {
+    for (auto& [name, input] : view.config.inputs)
+        if (input.sensitive && input.default_value) input.default_value = "(sensitive)";
+}
+
 Answer get_app(Call& call) {
     CONSIGN_CO_TRY(view, co_await call.core.db->read([name = call.param("app")](store::Connection& c) { return apps::get(c, name); }));
+    hide_sensitive(view);
     co_return answer(view);
 }
 
 Answer list_apps(Call& call) {
     CONSIGN_CO_TRY(views, co_await call.core.db->read([](store::Connection& c) { return apps::list(c); }));
+    for (auto& view : views) hide_sensitive(view);
     co_return answer_list(std::move(views));
 }
 
