@@ -17,8 +17,8 @@ namespace {
 
 using namespace consign;
 
-/// SIGINT and SIGTERM as a stop token. Signals are blocked in every thread (threads inherit the mask), and one thread
-/// waits for them: no handler runs at an odd moment. A second signal ends the process at once.
+/// SIGINT and SIGTERM as a stop token. Signals are blocked in every thread (threads inherit the mask), and
+/// one thread waits for them: no handler runs at an odd moment. A second signal ends the process at once.
 class StopOnSignal {
   public:
     StopOnSignal() {
@@ -62,11 +62,14 @@ Result<std::pair<std::string, std::uint16_t>> split_listen(const std::string& li
     if (colon != std::string::npos)
         if (const auto [stop, error] = std::from_chars(listen.data() + colon + 1, end, port);
             error == std::errc{} && stop == end && port <= 65535)
-            if (listen.starts_with('[') == listen.substr(0, colon).ends_with(']')) { // an IPv6 address stands in brackets
+            if (listen.starts_with('[') ==
+                listen.substr(0, colon).ends_with(']')) { // an IPv6 address stands in brackets
                 const bool v6 = listen.starts_with('[');
-                return std::pair(v6 ? listen.substr(1, colon - 2) : listen.substr(0, colon), static_cast<std::uint16_t>(port));
+                return std::pair(v6 ? listen.substr(1, colon - 2) : listen.substr(0, colon),
+                                 static_cast<std::uint16_t>(port));
             }
-    return fail(Code::invalid_argument, "'" + listen + "' is not an address to listen on", "write HOST:PORT, for example 127.0.0.1:8400");
+    return fail(Code::invalid_argument, "'" + listen + "' is not an address to listen on",
+                "write HOST:PORT, for example 127.0.0.1:8400");
 }
 
 Result<void> run_ims(const cli::ImsFlags& flags) {
@@ -82,8 +85,10 @@ Result<void> run_ims(const cli::ImsFlags& flags) {
                                       .version = CONSIGN_VERSION,
                                       .lease = std::chrono::seconds(flags.lease_s)}));
     if (!ims->new_owner_token().empty())
-        std::cout << "owner token (shown once, kept in " << (flags.data / "owner.token").string() << "): " << ims->new_owner_token() << std::endl;
-    log::info("serving", {{"url", ims->public_url()}, {"data", flags.data.string()}, {"version", CONSIGN_VERSION}});
+        std::cout << "owner token (shown once, kept in " << (flags.data / "owner.token").string()
+                  << "): " << ims->new_owner_token() << std::endl;
+    log::info("serving",
+              {{"url", ims->public_url()}, {"data", flags.data.string()}, {"version", CONSIGN_VERSION}});
     stop.wait();
     log::info("draining");
     ims->drain();
@@ -100,27 +105,31 @@ Result<void> run_build_agent(const cli::BuildAgentFlags& flags) {
                                            .once = flags.once,
                                            .ca_file = flags.ca_file,
                                            .version = CONSIGN_VERSION}));
-    log::info("build agent ready", {{"agent", agent->identity().agent.str()}, {"ims", agent->identity().ims_url}});
+    log::info("build agent ready",
+              {{"agent", agent->identity().agent.str()}, {"ims", agent->identity().ims_url}});
     return agent->run(build::job_handlers(), stop.token());
 }
 
 Result<void> run_build_here(const cli::BuildHereFlags& flags) {
     StopOnSignal stop;
     const auto slash = flags.target.find('/');
-    CONSIGN_TRY(builds, build::build_here({.ims = flags.ims,
-                                           .token = flags.token,
-                                           .app = flags.target.substr(0, slash),
-                                           .component = slash == std::string::npos ? std::string{} : flags.target.substr(slash + 1),
-                                           .source_root = flags.source,
-                                           .ca_file = flags.ca_file,
-                                           .log = [](std::string_view line) { std::cerr << line << std::endl; }},
-                                          stop.token()));
+    CONSIGN_TRY(builds,
+                build::build_here(
+                    {.ims = flags.ims,
+                     .token = flags.token,
+                     .app = flags.target.substr(0, slash),
+                     .component = slash == std::string::npos ? std::string{} : flags.target.substr(slash + 1),
+                     .source_root = flags.source,
+                     .ca_file = flags.ca_file,
+                     .log = [](std::string_view line) { std::cerr << line << std::endl; }},
+                    stop.token()));
     if (flags.json) {
         std::cout << json::dump(json::encode(protocol::List<protocol::BuildView>{builds}), 2) << "\n";
         return {};
     }
     for (const auto& build : builds)
-        std::cout << build.id.str() << "  " << build.app << "/" << build.component << "  " << (build.artifact ? build.artifact->digest.str() : "") << "\n";
+        std::cout << build.id.str() << "  " << build.app << "/" << build.component << "  "
+                  << (build.artifact ? build.artifact->digest.str() : "") << "\n";
     return {};
 }
 
@@ -133,7 +142,8 @@ Result<void> run_install_agent(const cli::InstallAgentFlags& flags) {
                                            .slots = flags.slots,
                                            .ca_file = flags.ca_file,
                                            .version = CONSIGN_VERSION}));
-    CONSIGN_TRY(site, install::InstallSite::open({.data = flags.data, .registry_listen = flags.registry_listen}, *agent));
+    CONSIGN_TRY(site, install::InstallSite::open(
+                          {.data = flags.data, .registry_listen = flags.registry_listen}, *agent));
     log::info("install agent ready", {{"agent", agent->identity().agent.str()},
                                       {"install", agent->identity().install_name},
                                       {"ims", agent->identity().ims_url},
@@ -145,6 +155,9 @@ Result<void> run_install_agent(const cli::InstallAgentFlags& flags) {
 
 int main(int argc, char** argv) {
     return cli::run(argc, argv,
-                    {.ims = run_ims, .build_agent = run_build_agent, .build_here = run_build_here, .install_agent = run_install_agent},
+                    {.ims = run_ims,
+                     .build_agent = run_build_agent,
+                     .build_here = run_build_here,
+                     .install_agent = run_install_agent},
                     CONSIGN_VERSION);
 }

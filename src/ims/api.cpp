@@ -1,5 +1,5 @@
-#include "routes.hpp"
 #include "consign/base/log.hpp"
+#include "routes.hpp"
 #include <charconv>
 #include <format>
 
@@ -9,7 +9,8 @@ namespace {
 Result<void> check_access(const Caller& caller, Access access) {
     if (access == Access::anyone) return {};
     if (!caller.user && !caller.agent)
-        return fail(Code::unauthenticated, "this needs a token", "give one: --token-file, CONSIGN_TOKEN or an Authorization header");
+        return fail(Code::unauthenticated, "this needs a token",
+                    "give one: --token-file, CONSIGN_TOKEN or an Authorization header");
     if (access == Access::agent)
         return caller.agent ? Result<void>{} : fail(Code::permission_denied, "this is for agents only");
     if (!caller.user) return fail(Code::permission_denied, "this is for users, not for agents");
@@ -20,26 +21,29 @@ Result<void> check_access(const Caller& caller, Access access) {
     for (const auto& [needed, role] : kNeeded)
         if (needed == access && caller.user->role < role)
             return fail(Code::permission_denied,
-                        std::format("this needs the role {}; '{}' is {}", json::name_of(role), caller.user->name, json::name_of(caller.user->role)));
+                        std::format("this needs the role {}; '{}' is {}", json::name_of(role),
+                                    caller.user->name, json::name_of(caller.user->role)));
     return {};
 }
 
 } // namespace
 
-Result<std::int64_t> Call::number(std::string_view name, std::int64_t otherwise, std::int64_t low, std::int64_t high) const {
+Result<std::int64_t> Call::number(std::string_view name, std::int64_t otherwise, std::int64_t low,
+                                  std::int64_t high) const {
     const auto text = request.query.get(name);
     if (!text) return otherwise;
     std::int64_t value = 0;
     const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
     if (error != std::errc{} || end != text->data() + text->size())
-        return fail(Code::invalid_argument, std::format("{}={} is not a whole number", name, text->substr(0, 32)));
+        return fail(Code::invalid_argument,
+                    std::format("{}={} is not a whole number", name, text->substr(0, 32)));
     return std::clamp(value, low, high);
 }
 
 std::vector<Route> all_routes() {
     std::vector<Route> all;
-    for (const auto part : {app_routes(), build_routes(), install_routes(), deploy_routes(), job_routes(), agent_routes(),
-                            agent_work_routes(), admin_routes()})
+    for (const auto part : {app_routes(), build_routes(), install_routes(), deploy_routes(), job_routes(),
+                            agent_routes(), agent_work_routes(), admin_routes()})
         all.insert(all.end(), part.begin(), part.end());
     return all;
 }
@@ -65,15 +69,19 @@ net::Async<net::Response> Api::handle(net::Request& request) {
 net::Async<Result<net::Response>> Api::run(net::Request& request) {
     auto match = router_.match(request.verb, request.path);
     if (!match.index) {
-        if (match.allowed.empty()) co_return fail(Code::not_found, "no such path: " + request.path, "see /v1/openapi.json");
+        if (match.allowed.empty())
+            co_return fail(Code::not_found, "no such path: " + request.path, "see /v1/openapi.json");
         std::string allowed;
-        for (const auto verb : match.allowed) allowed += (allowed.empty() ? "" : ", ") + std::string(net::name_of(verb));
-        auto response = net::Response::json(405, json::dump({{"type", "about:blank"},
-                                                             {"title", "Method Not Allowed"},
-                                                             {"status", 405},
-                                                             {"code", name_of(Code::unsupported)},
-                                                             {"detail", std::format("{} is not for {}", net::name_of(request.verb), request.path)},
-                                                             {"hint", "use " + allowed}}));
+        for (const auto verb : match.allowed)
+            allowed += (allowed.empty() ? "" : ", ") + std::string(net::name_of(verb));
+        auto response = net::Response::json(
+            405,
+            json::dump({{"type", "about:blank"},
+                        {"title", "Method Not Allowed"},
+                        {"status", 405},
+                        {"code", name_of(Code::unsupported)},
+                        {"detail", std::format("{} is not for {}", net::name_of(request.verb), request.path)},
+                        {"hint", "use " + allowed}}));
         response.headers.set("Content-Type", "application/problem+json");
         response.headers.set("Allow", allowed);
         co_return response;

@@ -49,7 +49,9 @@ std::string next_version(const std::vector<ReleaseView>& existing) {
 
 bool is_version(std::string_view text) {
     return !text.empty() && text.size() <= 64 && std::isalnum(static_cast<unsigned char>(text.front())) &&
-           std::ranges::all_of(text, [](unsigned char c) { return std::isalnum(c) || c == '.' || c == '-' || c == '_' || c == '+'; });
+           std::ranges::all_of(text, [](unsigned char c) {
+               return std::isalnum(c) || c == '.' || c == '-' || c == '_' || c == '+';
+           });
 }
 
 } // namespace
@@ -66,18 +68,21 @@ Result<std::vector<AppView>> list(store::Connection& c) {
 
 Result<AppView> get(store::Connection& c, std::string_view name) {
     CONSIGN_TRY(row, c.query_one(std::string(kAppSelect) + "WHERE a.name=$1", {name}, view_of));
-    if (!row) return fail(Code::not_found, std::format("no app is named '{}'", name), "see: consign app list");
+    if (!row)
+        return fail(Code::not_found, std::format("no app is named '{}'", name), "see: consign app list");
     return std::move(*row);
 }
 
 Result<model::AppConfig> config_at(store::Connection& c, const AppId& app, int version) {
-    CONSIGN_TRY(text, c.query_one("SELECT config FROM app_configs WHERE app=$1 AND version=$2", {app, version},
-                                  [](const store::Row& row) { return row.string(0); }));
-    if (!text) return fail(Code::not_found, std::format("app {} has no config version {}", app.str(), version));
+    CONSIGN_TRY(text, c.query_one("SELECT config FROM app_configs WHERE app=$1 AND version=$2",
+                                  {app, version}, [](const store::Row& row) { return row.string(0); }));
+    if (!text)
+        return fail(Code::not_found, std::format("app {} has no config version {}", app.str(), version));
     return json::decode_text<model::AppConfig>(*text);
 }
 
-Result<AppView> apply(Change& change, const model::AppConfig& config, std::string_view toml, std::string_view actor) {
+Result<AppView> apply(Change& change, const model::AppConfig& config, std::string_view toml,
+                      std::string_view actor) {
     const std::string text = json::to_text(config);
     auto existing = get(change.tx, config.app);
     if (!existing && existing.error().code != Code::not_found) return existing;
@@ -89,13 +94,15 @@ Result<AppView> apply(Change& change, const model::AppConfig& config, std::strin
         CONSIGN_CHECK(change.tx.execute("UPDATE apps SET config_version=$2, updated_at=$3 WHERE id=$1",
                                         {id, version, change.now}));
     else
-        CONSIGN_CHECK(change.tx.execute("INSERT INTO apps(id, name, config_version, updated_at) VALUES ($1,$2,$3,$4)",
-                                        {id, config.app, version, change.now}));
+        CONSIGN_CHECK(
+            change.tx.execute("INSERT INTO apps(id, name, config_version, updated_at) VALUES ($1,$2,$3,$4)",
+                              {id, config.app, version, change.now}));
     CONSIGN_CHECK(change.tx.execute(
         "INSERT INTO app_configs(app, version, config, toml, actor, created_at) VALUES ($1,$2,$3,$4,$5,$6)",
         {id, version, text, toml, actor, change.now}));
     CONSIGN_CHECK(change.audit(actor, "app.apply", config.app, std::format("config version {}", version)));
-    CONSIGN_CHECK(change.event({.kind = "app.applied", .app = config.app, .detail = std::format("config version {}", version)}));
+    CONSIGN_CHECK(change.event(
+        {.kind = "app.applied", .app = config.app, .detail = std::format("config version {}", version)}));
     CONSIGN_TRY(view, get(change.tx, config.app));
     view.changed = true;
     return std::move(view);
@@ -119,7 +126,8 @@ Result<ReleaseView> release(store::Connection& c, std::string_view app, std::str
     }
     const auto near = model::nearest(version, known);
     return fail(Code::not_found, std::format("app '{}' has no release '{}'", app, version),
-                near ? std::format("did you mean {}?", *near) : std::format("see: consign release list {}", app));
+                near ? std::format("did you mean {}?", *near)
+                     : std::format("see: consign release list {}", app));
 }
 
 Result<ReleaseView> create_release(Change& change, std::string_view app_name, std::string version) {
@@ -127,11 +135,14 @@ Result<ReleaseView> create_release(Change& change, std::string_view app_name, st
     CONSIGN_TRY(existing, releases(change.tx, app_name));
     if (version.empty()) version = next_version(existing);
     if (!is_version(version))
-        return fail(Code::invalid_argument, std::format("'{}' is not a release version", version),
-                    "use letters, digits, '.', '-', '_' and '+', at most 64, beginning with a letter or digit");
+        return fail(
+            Code::invalid_argument, std::format("'{}' is not a release version", version),
+            "use letters, digits, '.', '-', '_' and '+', at most 64, beginning with a letter or digit");
     if (std::ranges::any_of(existing, [&](const auto& r) { return r.version == version; }))
-        return fail(Code::conflict, std::format("app '{}' has a release {} already; releases never change", app_name, version),
-                    "give another --version, or none for the next number");
+        return fail(
+            Code::conflict,
+            std::format("app '{}' has a release {} already; releases never change", app_name, version),
+            "give another --version, or none for the next number");
 
     ReleaseView view{.id = ReleaseId::make(change.now),
                      .app = app.name,
@@ -140,23 +151,27 @@ Result<ReleaseView> create_release(Change& change, std::string_view app_name, st
                      .created_at = change.now};
     std::string missing;
     for (const auto& component : app.config.components) {
-        CONSIGN_TRY(build, change.tx.query_one(
-                               "SELECT id, repository, digest FROM builds WHERE app=$1 AND component=$2 AND "
-                               "state='succeeded' ORDER BY id DESC LIMIT 1",
-                               {app.name, component.name}, [&](const store::Row& row) {
-                                   return protocol::ReleaseComponent{
-                                       .component = component.name,
-                                       .build = row.id<BuildId>(0),
-                                       .artifact = {row.string(1), Digest::parse(row.text(2)).value_or(Digest{})}};
-                               }));
-        if (build) view.components.push_back(std::move(*build));
-        else missing += (missing.empty() ? "" : ", ") + component.name;
+        CONSIGN_TRY(build,
+                    change.tx.query_one(
+                        "SELECT id, repository, digest FROM builds WHERE app=$1 AND component=$2 AND "
+                        "state='succeeded' ORDER BY id DESC LIMIT 1",
+                        {app.name, component.name}, [&](const store::Row& row) {
+                            return protocol::ReleaseComponent{
+                                .component = component.name,
+                                .build = row.id<BuildId>(0),
+                                .artifact = {row.string(1), Digest::parse(row.text(2)).value_or(Digest{})}};
+                        }));
+        if (build)
+            view.components.push_back(std::move(*build));
+        else
+            missing += (missing.empty() ? "" : ", ") + component.name;
     }
     if (!missing.empty())
         return fail(Code::conflict, std::format("not built yet: {}", missing),
                     std::format("build first: consign build {} --wait", app_name));
     CONSIGN_CHECK(change.tx.execute(
-        "INSERT INTO releases(id, app, version, config_version, components, created_at) VALUES ($1,$2,$3,$4,$5,$6)",
+        "INSERT INTO releases(id, app, version, config_version, components, created_at) VALUES "
+        "($1,$2,$3,$4,$5,$6)",
         {view.id, view.app, view.version, view.config_version, json::to_text(view.components), change.now}));
     CONSIGN_CHECK(change.event({.kind = "release.created", .app = view.app, .detail = view.version}));
     return view;

@@ -18,7 +18,8 @@ namespace {
 constexpr std::string_view kUserTokenPrefix = "cst_";
 constexpr std::string_view kAccessAudience = "consign";
 constexpr auto kAccessTtl = std::chrono::hours(1);
-// A client assertion proves possession now: five minutes allow for a slow clock, and bound how long its jti is kept.
+// A client assertion proves possession now: five minutes allow for a slow clock, and bound how long its jti
+// is kept.
 constexpr auto kAssertionTtl = std::chrono::minutes(5);
 
 std::int64_t seconds(Time time) { return to_millis(time) / 1000; }
@@ -31,9 +32,11 @@ std::string member(const json::Value& claims, std::string_view key) {
 Result<AgentEntry> known_agent(const Core& core, const json::Value& claims) {
     auto id = AgentId::parse(member(claims, "sub"));
     auto agent = id ? core.directory.agent(*id) : std::nullopt;
-    if (!agent) return fail(Code::unauthenticated, "the token's agent is not known here", "enrol the agent again");
+    if (!agent)
+        return fail(Code::unauthenticated, "the token's agent is not known here", "enrol the agent again");
     if (agent->revoked)
-        return fail(Code::unauthenticated, std::format("agent {} is revoked", agent->id.str()), "enrol the agent again");
+        return fail(Code::unauthenticated, std::format("agent {} is revoked", agent->id.str()),
+                    "enrol the agent again");
     return std::move(*agent);
 }
 
@@ -43,9 +46,12 @@ Result<Caller> authenticate_token(const Core& core, std::string_view token) {
     Caller caller;
     if (token.starts_with(kUserTokenPrefix)) {
         caller.user = core.directory.user_by_token(token);
-        if (!caller.user) return fail(Code::unauthenticated, "unknown or revoked token", "give a valid token: --token-file or CONSIGN_TOKEN");
+        if (!caller.user)
+            return fail(Code::unauthenticated, "unknown or revoked token",
+                        "give a valid token: --token-file or CONSIGN_TOKEN");
         if (caller.user->expires_at && *caller.user->expires_at < core.clock.now())
-            return fail(Code::unauthenticated, std::format("token '{}' expired on {}", caller.user->name, to_rfc3339(*caller.user->expires_at)));
+            return fail(Code::unauthenticated, std::format("token '{}' expired on {}", caller.user->name,
+                                                           to_rfc3339(*caller.user->expires_at)));
         return caller;
     }
     CONSIGN_TRY(claims, jwt::verify(token, core.vendor.token_public_key, core.clock.now()));
@@ -59,7 +65,8 @@ Result<Caller> authenticate_token(const Core& core, std::string_view token) {
 Result<Caller> authenticate(const Core& core, const net::Request& request) {
     const auto header = request.headers.get("Authorization");
     if (header.empty()) return Caller{};
-    if (!header.starts_with("Bearer ")) return fail(Code::unauthenticated, "the Authorization header is not a bearer token");
+    if (!header.starts_with("Bearer "))
+        return fail(Code::unauthenticated, "the Authorization header is not a bearer token");
     return authenticate_token(core, header.substr(7));
 }
 
@@ -68,42 +75,59 @@ net::Async<Result<protocol::TokenResponse>> exchange_assertion(Core& core, std::
     CONSIGN_CO_TRY(agent, known_agent(core, unverified));
     const auto now = core.clock.now();
     CONSIGN_CO_TRY(claims, jwt::verify(assertion, agent.key, now));
-    if (member(claims, "iss") != agent.id.str()) co_return fail(Code::unauthenticated, "the assertion's iss is not its sub");
+    if (member(claims, "iss") != agent.id.str())
+        co_return fail(Code::unauthenticated, "the assertion's iss is not its sub");
     if (member(claims, "aud") != core.vendor.id)
-        co_return fail(Code::unauthenticated, "the assertion is for another server", "this agent was enrolled elsewhere: enrol it here");
+        co_return fail(Code::unauthenticated, "the assertion is for another server",
+                       "this agent was enrolled elsewhere: enrol it here");
     const auto exp = claims.find("exp");
-    if (exp == claims.end() || !exp->is_number_integer() || exp->get<std::int64_t>() > seconds(now + kAssertionTtl) + 60)
-        co_return fail(Code::unauthenticated, "the assertion needs an exp at most five minutes ahead", "check the clocks of both machines");
+    if (exp == claims.end() || !exp->is_number_integer() ||
+        exp->get<std::int64_t>() > seconds(now + kAssertionTtl) + 60)
+        co_return fail(Code::unauthenticated, "the assertion needs an exp at most five minutes ahead",
+                       "check the clocks of both machines");
     const auto jti = member(claims, "jti");
-    if (jti.size() < 16 || jti.size() > 128) co_return fail(Code::unauthenticated, "the assertion needs a jti of 16 to 128 characters");
+    if (jti.size() < 16 || jti.size() > 128)
+        co_return fail(Code::unauthenticated, "the assertion needs a jti of 16 to 128 characters");
 
     auto fresh = co_await core.change([id = agent.id, jti](Change& change) -> Result<void> {
-        CONSIGN_CHECK(change.tx.execute("DELETE FROM assertions WHERE expires_at < $1", {change.now - 2 * kAssertionTtl}));
+        CONSIGN_CHECK(change.tx.execute("DELETE FROM assertions WHERE expires_at < $1",
+                                        {change.now - 2 * kAssertionTtl}));
         auto stored = change.tx.execute("INSERT INTO assertions(jti, expires_at) VALUES ($1,$2)",
                                         {id.str() + "/" + jti, change.now + 2 * kAssertionTtl});
         if (!stored && stored.error().code == Code::conflict)
-            return fail(Code::unauthenticated, "this assertion was used before", "sign a new one for each token");
+            return fail(Code::unauthenticated, "this assertion was used before",
+                        "sign a new one for each token");
         if (!stored) return std::unexpected(stored.error());
         return {};
     });
     CONSIGN_CO_CHECK(fresh);
-    const json::Value access{{"iss", core.vendor.id}, {"sub", agent.id.str()}, {"aud", kAccessAudience}, {"iat", seconds(now)}, {"exp", seconds(now + kAccessTtl)}};
+    const json::Value access{{"iss", core.vendor.id},
+                             {"sub", agent.id.str()},
+                             {"aud", kAccessAudience},
+                             {"iat", seconds(now)},
+                             {"exp", seconds(now + kAccessTtl)}};
     co_return protocol::TokenResponse{.access_token = jwt::sign(access, core.vendor.token_key),
-                                      .expires_in = static_cast<int>(std::chrono::seconds(kAccessTtl).count())};
+                                      .expires_in =
+                                          static_cast<int>(std::chrono::seconds(kAccessTtl).count())};
 }
 
-Result<protocol::EnrollTokenView> make_enroll_token(Change& change, protocol::AgentKind kind, const InstallId& install,
-                                                    int ttl_s, std::string_view actor) {
+Result<protocol::EnrollTokenView> make_enroll_token(Change& change, protocol::AgentKind kind,
+                                                    const InstallId& install, int ttl_s,
+                                                    std::string_view actor) {
     if (ttl_s < 60 || ttl_s > 7 * 24 * 3600)
         return fail(Code::invalid_argument, std::format("ttl_s is {}", ttl_s), "give 60 seconds to 7 days");
-    protocol::EnrollTokenView view{.token = random_token("cet_"), .expires_at = change.now + std::chrono::seconds(ttl_s)};
-    CONSIGN_CHECK(change.tx.execute("INSERT INTO enroll_tokens(hash, kind, install, expires_at) VALUES ($1,$2,$3,$4)",
-                                    {sha256_hex(view.token), json::name_of(kind), install, view.expires_at}));
-    CONSIGN_CHECK(change.audit(actor, "enroll_token.create", install ? install.str() : std::string(json::name_of(kind))));
+    protocol::EnrollTokenView view{.token = random_token("cet_"),
+                                   .expires_at = change.now + std::chrono::seconds(ttl_s)};
+    CONSIGN_CHECK(
+        change.tx.execute("INSERT INTO enroll_tokens(hash, kind, install, expires_at) VALUES ($1,$2,$3,$4)",
+                          {sha256_hex(view.token), json::name_of(kind), install, view.expires_at}));
+    CONSIGN_CHECK(change.audit(actor, "enroll_token.create",
+                               install ? install.str() : std::string(json::name_of(kind))));
     return view;
 }
 
-Result<protocol::EnrollResponse> enroll(Change& change, const Vendor& vendor, const protocol::EnrollRequest& request) {
+Result<protocol::EnrollResponse> enroll(Change& change, const Vendor& vendor,
+                                        const protocol::EnrollRequest& request) {
     struct Token {
         protocol::AgentKind kind;
         InstallId install;
@@ -111,62 +135,87 @@ Result<protocol::EnrollResponse> enroll(Change& change, const Vendor& vendor, co
         bool used;
     };
     const auto hash = sha256_hex(request.token);
-    CONSIGN_TRY(token, change.tx.query_one("SELECT kind, install, expires_at, used_by FROM enroll_tokens WHERE hash=$1", {hash},
-                                           [](const store::Row& row) {
-                                               return Token{json::enum_from<protocol::AgentKind>(row.text(0)).value_or(protocol::AgentKind::install),
-                                                            row.id<InstallId>(1), row.time(2), !row.is_null(3)};
-                                           }));
-    const std::string again = "ask the vendor for a new one (consign install enroll NAME, or consign agent enroll)";
-    if (!token) return fail(Code::unauthenticated, "this enrolment token is not known here", "check the token and the URL of the server");
+    CONSIGN_TRY(
+        token,
+        change.tx.query_one(
+            "SELECT kind, install, expires_at, used_by FROM enroll_tokens WHERE hash=$1", {hash},
+            [](const store::Row& row) {
+                return Token{
+                    json::enum_from<protocol::AgentKind>(row.text(0)).value_or(protocol::AgentKind::install),
+                    row.id<InstallId>(1), row.time(2), !row.is_null(3)};
+            }));
+    const std::string again =
+        "ask the vendor for a new one (consign install enroll NAME, or consign agent enroll)";
+    if (!token)
+        return fail(Code::unauthenticated, "this enrolment token is not known here",
+                    "check the token and the URL of the server");
     if (token->used) return fail(Code::unauthenticated, "this enrolment token was used already", again);
     if (token->expires_at < change.now)
-        return fail(Code::unauthenticated, std::format("this enrolment token expired {} ago", humanize(change.now - token->expires_at)), again);
+        return fail(
+            Code::unauthenticated,
+            std::format("this enrolment token expired {} ago", humanize(change.now - token->expires_at)),
+            again);
     if (token->kind != request.kind)
-        return fail(Code::invalid_argument, std::format("this enrolment token is for a {} agent", json::name_of(token->kind)),
+        return fail(Code::invalid_argument,
+                    std::format("this enrolment token is for a {} agent", json::name_of(token->kind)),
                     std::format("run: consign {}-agent", json::name_of(token->kind)));
     CONSIGN_TRY(key, PublicKey::from_pem(request.public_key));
 
     protocol::EnrollResponse response{.agent = AgentId::make(change.now),
                                       .ims = vendor.id,
                                       .vendor_public_key = vendor.signing_public_key.to_pem()};
-    CONSIGN_CHECK(change.tx.execute(
-        "INSERT INTO agents(id, kind, install, public_key, version, hostname, enrolled_at) VALUES ($1,$2,$3,$4,$5,$6,$7)",
-        {response.agent, json::name_of(request.kind), token->install, key.to_pem(), request.version, request.hostname, change.now}));
-    CONSIGN_CHECK(change.tx.execute("UPDATE enroll_tokens SET used_by=$2 WHERE hash=$1", {hash, response.agent}));
+    CONSIGN_CHECK(change.tx.execute("INSERT INTO agents(id, kind, install, public_key, version, hostname, "
+                                    "enrolled_at) VALUES ($1,$2,$3,$4,$5,$6,$7)",
+                                    {response.agent, json::name_of(request.kind), token->install,
+                                     key.to_pem(), request.version, request.hostname, change.now}));
+    CONSIGN_CHECK(
+        change.tx.execute("UPDATE enroll_tokens SET used_by=$2 WHERE hash=$1", {hash, response.agent}));
     if (token->install) {
         response.install = token->install;
         CONSIGN_TRY(name, change.tx.query_one("SELECT name FROM installs WHERE id=$1", {token->install},
                                               [](const store::Row& row) { return row.string(0); }));
         response.install_name = name.value_or("");
         // One agent per install: enrolling a new one is how an agent is replaced.
-        CONSIGN_TRY(replaced, change.tx.query_all("SELECT id FROM agents WHERE install=$1 AND id<>$2 AND revoked=0",
-                                                  {token->install, response.agent}, [](const store::Row& row) { return row.id<AgentId>(0); }));
+        CONSIGN_TRY(replaced,
+                    change.tx.query_all("SELECT id FROM agents WHERE install=$1 AND id<>$2 AND revoked=0",
+                                        {token->install, response.agent},
+                                        [](const store::Row& row) { return row.id<AgentId>(0); }));
         for (const auto& old : replaced) {
             CONSIGN_CHECK(change.tx.execute("UPDATE agents SET revoked=1 WHERE id=$1", {old}));
             change.effects.agents.insert(old);
             change.effects.tell.insert(old);
             CONSIGN_TRY(held, jobs::find(change.tx, "agent=$1 AND state IN ('leased', 'running')", {old}));
-            for (auto& job : held) CONSIGN_CHECK(jobs::lose(change, std::move(job), jobs::Loss::expired, "its agent was replaced"));
+            for (auto& job : held)
+                CONSIGN_CHECK(
+                    jobs::lose(change, std::move(job), jobs::Loss::expired, "its agent was replaced"));
         }
-        CONSIGN_CHECK(change.tx.execute("UPDATE installs SET agent=$2 WHERE id=$1", {token->install, response.agent}));
+        CONSIGN_CHECK(
+            change.tx.execute("UPDATE installs SET agent=$2 WHERE id=$1", {token->install, response.agent}));
     }
     change.effects.agents.insert(response.agent);
-    CONSIGN_CHECK(change.audit("agent " + response.agent.str(), "agent.enroll", token->install ? response.install_name : "build", request.hostname));
-    CONSIGN_CHECK(change.event({.kind = "agent.enrolled", .install = token->install.str(), .detail = response.agent.str()}));
+    CONSIGN_CHECK(change.audit("agent " + response.agent.str(), "agent.enroll",
+                               token->install ? response.install_name : "build", request.hostname));
+    CONSIGN_CHECK(change.event(
+        {.kind = "agent.enrolled", .install = token->install.str(), .detail = response.agent.str()}));
     return response;
 }
 
-Result<protocol::TokenView> make_user_token(Change& change, const protocol::CreateTokenRequest& request, std::string_view actor) {
-    if (request.name.empty() || request.name.size() > 64) return fail(Code::invalid_argument, "a token needs a name of 1 to 64 characters");
-    if (request.ttl_days < 0 || request.ttl_days > 3650) return fail(Code::invalid_argument, "ttl_days is 0 (never) to 3650");
+Result<protocol::TokenView> make_user_token(Change& change, const protocol::CreateTokenRequest& request,
+                                            std::string_view actor) {
+    if (request.name.empty() || request.name.size() > 64)
+        return fail(Code::invalid_argument, "a token needs a name of 1 to 64 characters");
+    if (request.ttl_days < 0 || request.ttl_days > 3650)
+        return fail(Code::invalid_argument, "ttl_days is 0 (never) to 3650");
     protocol::TokenView view{.id = TokenId::make(change.now),
                              .name = request.name,
                              .role = request.role,
                              .token = random_token(kUserTokenPrefix),
                              .created_at = change.now};
     if (request.ttl_days > 0) view.expires_at = change.now + std::chrono::days(request.ttl_days);
-    CONSIGN_CHECK(change.tx.execute("INSERT INTO user_tokens(id, hash, name, role, created_at, expires_at) VALUES ($1,$2,$3,$4,$5,$6)",
-                                    {view.id, sha256_hex(*view.token), view.name, json::name_of(view.role), change.now, view.expires_at}));
+    CONSIGN_CHECK(change.tx.execute(
+        "INSERT INTO user_tokens(id, hash, name, role, created_at, expires_at) VALUES ($1,$2,$3,$4,$5,$6)",
+        {view.id, sha256_hex(*view.token), view.name, json::name_of(view.role), change.now,
+         view.expires_at}));
     CONSIGN_CHECK(change.audit(actor, "token.create", view.name, json::name_of(view.role)));
     change.effects.users = true;
     return view;

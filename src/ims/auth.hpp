@@ -1,8 +1,8 @@
 #pragma once
 // Who calls, and what their tokens are good for. Claims: docs/protocol.md.
-#include "core.hpp"
 #include "consign/net/server.hpp"
 #include "consign/oci/registry_server.hpp"
+#include "core.hpp"
 
 namespace consign::ims {
 
@@ -15,26 +15,32 @@ struct Caller {
 
 namespace auth {
 
-/// From the Authorization header. None: a Caller without user and agent. unauthenticated: one that is not good.
+/// From the Authorization header. None: a Caller without user and agent. unauthenticated: one that is not
+/// good.
 Result<Caller> authenticate(const Core& core, const net::Request& request);
 Result<Caller> authenticate_token(const Core& core, std::string_view token);
 
-/// RFC 7523: a client assertion signed by the agent's key becomes an access token of one hour. Each assertion works once.
+/// RFC 7523: a client assertion signed by the agent's key becomes an access token of one hour. Each assertion
+/// works once.
 net::Async<Result<protocol::TokenResponse>> exchange_assertion(Core& core, std::string assertion);
 
 /// A one-use enrolment token for the build role, or for one install.
-Result<protocol::EnrollTokenView> make_enroll_token(Change& change, protocol::AgentKind kind, const InstallId& install,
-                                                    int ttl_s, std::string_view actor);
+Result<protocol::EnrollTokenView> make_enroll_token(Change& change, protocol::AgentKind kind,
+                                                    const InstallId& install, int ttl_s,
+                                                    std::string_view actor);
 /// Burns the token and stores the agent; an install's earlier agent is revoked.
-Result<protocol::EnrollResponse> enroll(Change& change, const Vendor& vendor, const protocol::EnrollRequest& request);
+Result<protocol::EnrollResponse> enroll(Change& change, const Vendor& vendor,
+                                        const protocol::EnrollRequest& request);
 
-Result<protocol::TokenView> make_user_token(Change& change, const protocol::CreateTokenRequest& request, std::string_view actor);
+Result<protocol::TokenView> make_user_token(Change& change, const protocol::CreateTokenRequest& request,
+                                            std::string_view actor);
 
 /// What `caller` may do with artifacts; a pull token is redeemed with redeem_pull_token() instead.
 oci::Grant grant_of(const Caller& caller);
 inline constexpr std::string_view kPullTokenPrefix = "cpt_";
 Result<protocol::PullToken> make_pull_token(Change& change, const JobId& job, std::int64_t epoch,
-                                            const protocol::ArtifactRef& artifact, std::string_view registry_url);
+                                            const protocol::ArtifactRef& artifact,
+                                            std::string_view registry_url);
 struct PullSession {
     TokenId id;
     protocol::ArtifactRef artifact;
@@ -51,7 +57,8 @@ struct RegistryHolder {
 };
 RegistryHolder registry_holder(const Caller& caller);
 /// The registry's own bearer token, carrying a grant; and back again.
-std::string sign_registry_token(const Core& core, const oci::Grant& grant, const RegistryHolder& holder, std::chrono::seconds ttl);
+std::string sign_registry_token(const Core& core, const oci::Grant& grant, const RegistryHolder& holder,
+                                std::chrono::seconds ttl);
 net::Async<Result<oci::Grant>> authorise_registry(Core& core, std::string authorization);
 
 /// Basic credentials as (user, password).

@@ -10,8 +10,9 @@ namespace {
 using protocol::ArtifactRef;
 using protocol::BuildView;
 
-constexpr std::string_view kSelect = "SELECT id, app, component, config_version, job, state, repository, digest, "
-                                     "source_repository, source_digest, error, created_at, finished_at FROM builds ";
+constexpr std::string_view kSelect =
+    "SELECT id, app, component, config_version, job, state, repository, digest, "
+    "source_repository, source_digest, error, created_at, finished_at FROM builds ";
 
 std::optional<ArtifactRef> reference(const store::Row& row, int repository, int digest) {
     auto parsed = Digest::parse(row.text(digest));
@@ -45,8 +46,8 @@ Result<BuildId> start(Change& change, protocol::BuildSpec spec) {
     CONSIGN_CHECK(change.tx.execute(
         "INSERT INTO builds(id, app, component, config_version, job, state, repository, source_repository, "
         "source_digest, created_at) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)",
-        {spec.build, spec.app, spec.component.name, spec.config_version, job.id, json::name_of(job.state), spec.repository,
-         spec.source ? store::Value(spec.source->repository) : store::Value(nullptr),
+        {spec.build, spec.app, spec.component.name, spec.config_version, job.id, json::name_of(job.state),
+         spec.repository, spec.source ? store::Value(spec.source->repository) : store::Value(nullptr),
          spec.source ? store::Value(spec.source->digest.str()) : store::Value(nullptr), change.now}));
     CONSIGN_CHECK(jobs::insert(change, job, {}));
     CONSIGN_CHECK(jobs::release_ready(change, job.id));
@@ -81,16 +82,19 @@ Result<std::vector<BuildView>> create(Change& change, const protocol::CreateBuil
         if (!component) {
             const auto near = model::nearest(name, known);
             return fail(Code::not_found, std::format("app '{}' has no component '{}'", app.name, name),
-                        near ? std::format("did you mean '{}'?", *near) : "see: consign app show " + app.name);
+                        near ? std::format("did you mean '{}'?", *near)
+                             : "see: consign app show " + app.name);
         }
         protocol::BuildSpec spec{.app = app.name,
                                  .config_version = app.config_version,
                                  .component = *component,
                                  .registry = std::string(registry_url),
                                  .repository = protocol::artifact_repository(app.name, name)};
-        if (const auto source = request.sources.find(name); source != request.sources.end()) spec.source = source->second;
+        if (const auto source = request.sources.find(name); source != request.sources.end())
+            spec.source = source->second;
         if (component->source.directory && !spec.source)
-            return fail(Code::invalid_argument, std::format("component '{}' is built from a directory, and none was uploaded", name),
+            return fail(Code::invalid_argument,
+                        std::format("component '{}' is built from a directory, and none was uploaded", name),
                         "run `consign build` where the directory is, or give --source");
         CONSIGN_TRY(id, start(change, std::move(spec)));
         CONSIGN_TRY(view, get(change.tx, id));
@@ -100,21 +104,24 @@ Result<std::vector<BuildView>> create(Change& change, const protocol::CreateBuil
     return out;
 }
 
-Result<BuildView> record(Change& change, const protocol::RecordBuildRequest& request, std::string_view actor) {
+Result<BuildView> record(Change& change, const protocol::RecordBuildRequest& request,
+                         std::string_view actor) {
     CONSIGN_TRY(app, apps::get(change.tx, request.app));
     if (!app.config.component(request.component))
-        return fail(Code::not_found, std::format("app '{}' has no component '{}'", app.name, request.component));
+        return fail(Code::not_found,
+                    std::format("app '{}' has no component '{}'", app.name, request.component));
     const bool ok = request.outcome == protocol::Outcome::succeeded;
     if (ok != request.result.has_value())
         return fail(Code::invalid_argument, "a succeeded build has a result, and only that");
     const auto id = BuildId::make(change.now);
-    CONSIGN_CHECK(change.tx.execute(
-        "INSERT INTO builds(id, app, component, config_version, state, repository, digest, error, created_at, finished_at) "
-        "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$9)",
-        {id, app.name, request.component, request.config_version,
-         json::name_of(ok ? model::JobState::succeeded : model::JobState::failed),
-         protocol::artifact_repository(app.name, request.component),
-         ok ? store::Value(request.result->digest.str()) : store::Value(nullptr), request.error, change.now}));
+    CONSIGN_CHECK(change.tx.execute("INSERT INTO builds(id, app, component, config_version, state, "
+                                    "repository, digest, error, created_at, finished_at) "
+                                    "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$9)",
+                                    {id, app.name, request.component, request.config_version,
+                                     json::name_of(ok ? model::JobState::succeeded : model::JobState::failed),
+                                     protocol::artifact_repository(app.name, request.component),
+                                     ok ? store::Value(request.result->digest.str()) : store::Value(nullptr),
+                                     request.error, change.now}));
     CONSIGN_CHECK(change.event({.kind = ok ? "build.recorded" : "build.failed",
                                 .app = app.name,
                                 .component = request.component,
@@ -143,9 +150,10 @@ Result<void> follow(Change& change, const Job& job) {
             error = "the agent's result is not a build result: " + result.error().message;
         }
     }
-    CONSIGN_CHECK(change.tx.execute(
-        "UPDATE builds SET state=$2, digest=$3, error=$4, finished_at=$5 WHERE id=$1",
-        {job.build, json::name_of(state), digest ? store::Value(*digest) : store::Value(nullptr), error, job.finished_at}));
+    CONSIGN_CHECK(
+        change.tx.execute("UPDATE builds SET state=$2, digest=$3, error=$4, finished_at=$5 WHERE id=$1",
+                          {job.build, json::name_of(state),
+                           digest ? store::Value(*digest) : store::Value(nullptr), error, job.finished_at}));
     return {};
 }
 

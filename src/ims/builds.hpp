@@ -12,7 +12,8 @@ Result<std::vector<protocol::BuildView>> list(store::Connection& c, std::string_
 Result<std::vector<protocol::BuildView>> create(Change& change, const protocol::CreateBuildsRequest& request,
                                                 std::string_view registry_url, std::string_view actor);
 /// A build that ran elsewhere. The caller has checked that the artifact is in the registry.
-Result<protocol::BuildView> record(Change& change, const protocol::RecordBuildRequest& request, std::string_view actor);
+Result<protocol::BuildView> record(Change& change, const protocol::RecordBuildRequest& request,
+                                   std::string_view actor);
 /// Runs the build of a failed job again, from the same source.
 Result<JobId> retry(Change& change, const Job& job);
 

@@ -1,6 +1,6 @@
 #pragma once
-// One unit of work on the job store: a transaction, the time it happens at, and what must be done once it is on disk.
-// Store first, then notify: an agent that is woken always finds the job.
+// One unit of work on the job store: a transaction, the time it happens at, and what must be done once it is
+// on disk. Store first, then notify: an agent that is woken always finds the job.
 #include "consign/protocol/user_api.hpp"
 #include "consign/store/database.hpp"
 #include <set>
@@ -15,11 +15,11 @@ struct Pool {
 
 /// Done after the commit, by Core::change().
 struct Effects {
-    std::map<Pool, int> wake;       ///< pool → how many jobs became claimable
-    std::set<AgentId> tell;         ///< agents that have something to hear (a cancel)
-    bool events = false;            ///< new rows in the event log
-    std::set<AgentId> agents;       ///< agents that are new or changed: the directory reads them again
-    bool users = false;             ///< user tokens changed
+    std::map<Pool, int> wake; ///< pool → how many jobs became claimable
+    std::set<AgentId> tell;   ///< agents that have something to hear (a cancel)
+    bool events = false;      ///< new rows in the event log
+    std::set<AgentId> agents; ///< agents that are new or changed: the directory reads them again
+    bool users = false;       ///< user tokens changed
 };
 
 class Change {
@@ -35,16 +35,17 @@ class Change {
         effects.events = true;
         CONSIGN_CHECK(tx.execute("INSERT INTO events(at, kind, app, install, component, job, deploy, detail) "
                                  "VALUES ($1,$2,$3,$4,$5,$6,$7,$8)",
-                                 {now, event.kind, event.app, event.install, event.component, event.job, event.deploy,
-                                  event.detail}));
+                                 {now, event.kind, event.app, event.install, event.component, event.job,
+                                  event.deploy, event.detail}));
         return {};
     }
 
     /// Appends to the audit log: who did what to what.
     Result<void> audit(std::string_view actor, std::string_view action, std::string_view subject,
                        std::string_view detail = {}) {
-        CONSIGN_CHECK(tx.execute("INSERT INTO audit(at, actor, action, subject, detail) VALUES ($1,$2,$3,$4,$5)",
-                                 {now, actor, action, subject, detail}));
+        CONSIGN_CHECK(
+            tx.execute("INSERT INTO audit(at, actor, action, subject, detail) VALUES ($1,$2,$3,$4,$5)",
+                       {now, actor, action, subject, detail}));
         return {};
     }
 };

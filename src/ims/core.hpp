@@ -12,8 +12,8 @@ namespace consign::ims {
 
 /// The vendor's keys and names; made on the first start.
 struct Vendor {
-    std::string id;             ///< of this IMS, the audience of agents' assertions
-    PrivateKey token_key;       ///< signs access and registry tokens
+    std::string id;       ///< of this IMS, the audience of agents' assertions
+    PrivateKey token_key; ///< signs access and registry tokens
     PublicKey token_public_key;
     PublicKey signing_public_key; ///< pinned by agents at enrolment
 };
@@ -37,13 +37,15 @@ class Core {
     Counters counters;
 
     /// Runs `work(Change&) -> Result<T>` on the store and, after the commit, does what it asked for.
-    template <class F> auto change(F work) -> net::Async<std::invoke_result_t<F, Change&>> {
+    template <class F>
+    auto change(F work) -> net::Async<std::invoke_result_t<F, Change&>> {
         auto effects = std::make_shared<Effects>();
         const Time now = clock.now();
-        auto result = co_await db->write([effects, now, work = std::move(work)](store::Transaction& tx) mutable {
-            Change unit(tx, now, *effects);
-            return work(unit);
-        });
+        auto result =
+            co_await db->write([effects, now, work = std::move(work)](store::Transaction& tx) mutable {
+                Change unit(tx, now, *effects);
+                return work(unit);
+            });
         if (result) co_await apply(std::move(effects));
         co_return result;
     }

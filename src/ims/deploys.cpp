@@ -1,9 +1,9 @@
 #include "deploys.hpp"
 #include "apps.hpp"
-#include "installs.hpp"
-#include "views.hpp"
 #include "consign/model/inputs.hpp"
 #include "consign/model/template_scope.hpp"
+#include "installs.hpp"
+#include "views.hpp"
 #include <algorithm>
 #include <format>
 
@@ -26,20 +26,24 @@ struct Deploy {
     std::optional<Time> finished_at;
 };
 
-constexpr std::string_view kColumns = "id, install, kind, release, component, state, error, created_at, finished_at";
+constexpr std::string_view kColumns =
+    "id, install, kind, release, component, state, error, created_at, finished_at";
 
-Result<std::vector<Deploy>> find(store::Connection& c, std::string_view where, std::initializer_list<store::Value> parameters) {
-    return c.query_all(std::format("SELECT {} FROM deploys WHERE {}", kColumns, where), parameters, [](const store::Row& row) {
-        return Deploy{.id = row.id<DeployId>(0),
-                      .install = row.id<InstallId>(1),
-                      .kind = json::enum_from<DeployKind>(row.text(2)).value_or(DeployKind::deploy),
-                      .release = row.string(3),
-                      .component = row.string(4),
-                      .state = json::enum_from<DeployState>(row.text(5)).value_or(DeployState::failed),
-                      .error = row.string(6),
-                      .created_at = row.time(7),
-                      .finished_at = row.optional_time(8)};
-    });
+Result<std::vector<Deploy>> find(store::Connection& c, std::string_view where,
+                                 std::initializer_list<store::Value> parameters) {
+    return c.query_all(
+        std::format("SELECT {} FROM deploys WHERE {}", kColumns, where), parameters,
+        [](const store::Row& row) {
+            return Deploy{.id = row.id<DeployId>(0),
+                          .install = row.id<InstallId>(1),
+                          .kind = json::enum_from<DeployKind>(row.text(2)).value_or(DeployKind::deploy),
+                          .release = row.string(3),
+                          .component = row.string(4),
+                          .state = json::enum_from<DeployState>(row.text(5)).value_or(DeployState::failed),
+                          .error = row.string(6),
+                          .created_at = row.time(7),
+                          .finished_at = row.optional_time(8)};
+        });
 }
 
 Result<Deploy> find_one(store::Connection& c, const DeployId& id) {
@@ -50,9 +54,9 @@ Result<Deploy> find_one(store::Connection& c, const DeployId& id) {
 
 Result<void> set_state(Change& change, const Deploy& deploy, DeployState state, std::string_view error) {
     const bool done = state != DeployState::queued && state != DeployState::running;
-    CONSIGN_CHECK(change.tx.execute("UPDATE deploys SET state=$2, error=$3, finished_at=$4 WHERE id=$1",
-                                    {deploy.id, json::name_of(state), error,
-                                     done ? std::optional(change.now) : std::nullopt}));
+    CONSIGN_CHECK(change.tx.execute(
+        "UPDATE deploys SET state=$2, error=$3, finished_at=$4 WHERE id=$1",
+        {deploy.id, json::name_of(state), error, done ? std::optional(change.now) : std::nullopt}));
     CONSIGN_TRY(install, installs::by_id(change.tx, deploy.install));
     return change.event({.kind = "deploy." + std::string(json::name_of(state)),
                          .app = install.app,
@@ -63,10 +67,14 @@ Result<void> set_state(Change& change, const Deploy& deploy, DeployState state, 
 
 /// Starts the oldest waiting deploy of the install if none runs: its jobs may now be queued.
 Result<void> start_next(Change& change, const InstallId& install) {
-    CONSIGN_TRY(live, find(change.tx, "install=$1 AND state IN ('queued', 'running') ORDER BY id", {install}));
-    if (live.empty() || std::ranges::any_of(live, [](const Deploy& d) { return d.state == DeployState::running; })) return {};
+    CONSIGN_TRY(live,
+                find(change.tx, "install=$1 AND state IN ('queued', 'running') ORDER BY id", {install}));
+    if (live.empty() ||
+        std::ranges::any_of(live, [](const Deploy& d) { return d.state == DeployState::running; }))
+        return {};
     CONSIGN_CHECK(set_state(change, live.front(), DeployState::running, ""));
-    CONSIGN_TRY(waiting, jobs::find(change.tx, "deploy=$1 AND state='blocked' ORDER BY id", {live.front().id}));
+    CONSIGN_TRY(waiting,
+                jobs::find(change.tx, "deploy=$1 AND state='blocked' ORDER BY id", {live.front().id}));
     for (const auto& job : waiting) CONSIGN_CHECK(jobs::release_ready(change, job.id));
     return {};
 }
@@ -107,7 +115,8 @@ Result<void> plan_deploy(Change& change, const DeployId& id, const installs::Ins
                                  .inputs = inputs,
                                  .sensitive = sensitive,
                                  .artifact = artifacts.at(component.name)};
-        for (const auto& name : model::dependencies_of(config, component.name)) spec.dependencies[name] = artifacts.at(name);
+        for (const auto& name : model::dependencies_of(config, component.name))
+            spec.dependencies[name] = artifacts.at(name);
         std::vector<JobId> after;
         for (const auto& dependency : component.depends_on)
             if (const auto job = job_of.find(dependency); job != job_of.end()) after.push_back(job->second);
@@ -125,7 +134,8 @@ Result<void> plan_deploy(Change& change, const DeployId& id, const installs::Ins
 }
 
 /// One teardown job per component that is there; each waits for those that depend on it.
-Result<void> plan_teardown(Change& change, const DeployId& id, const installs::Install& install, std::string_view component_name) {
+Result<void> plan_teardown(Change& change, const DeployId& id, const installs::Install& install,
+                           std::string_view component_name) {
     CONSIGN_TRY(app, apps::get(change.tx, install.app));
     CONSIGN_TRY(present, installs::components(change.tx, install));
     std::map<std::string, JobId> job_of;
@@ -133,22 +143,26 @@ Result<void> plan_teardown(Change& change, const DeployId& id, const installs::I
         if (part.state != "absent" && (component_name.empty() || part.component == component_name))
             job_of[part.component] = JobId::make(change.now);
     if (!component_name.empty() && job_of.empty())
-        return fail(Code::not_found, std::format("install '{}' has no component '{}' to tear down", install.name, component_name));
+        return fail(Code::not_found, std::format("install '{}' has no component '{}' to tear down",
+                                                 install.name, component_name));
 
     std::map<std::string, std::vector<JobId>> after;
     for (const auto& component : app.config.components)
         if (job_of.contains(component.name))
-            for (const auto& dependency : component.depends_on) after[dependency].push_back(job_of[component.name]);
+            for (const auto& dependency : component.depends_on)
+                after[dependency].push_back(job_of[component.name]);
     // Dependents first: a dependency row may only name a job that is stored.
     std::vector<std::string> order;
     for (const auto& component : app.config.components) order.push_back(component.name);
     for (const auto& [name, job] : job_of)
-        if (std::ranges::find(order, name) == order.end()) order.push_back(name); // dropped from the app since
+        if (std::ranges::find(order, name) == order.end())
+            order.push_back(name); // dropped from the app since
     std::ranges::reverse(order);
     for (const auto& name : order) {
         const auto job = job_of.find(name);
         if (job == job_of.end()) continue;
-        protocol::TeardownSpec spec{.install = install.id, .install_name = install.name, .app = install.app, .component = name};
+        protocol::TeardownSpec spec{
+            .install = install.id, .install_name = install.name, .app = install.app, .component = name};
         CONSIGN_CHECK(jobs::insert(change,
                                    Job{.id = job->second,
                                        .kind = protocol::JobKind::teardown,
@@ -165,10 +179,15 @@ Result<void> plan_teardown(Change& change, const DeployId& id, const installs::I
 /// What the install's component is after the job: from the agent's own words where there are any.
 Result<void> follow_component(Change& change, const Job& job) {
     if (job.state == JobState::skipped || !job.started_at) return {}; // nothing was touched
-    const auto result = json::decode_text<protocol::ApplyResult>(job.result).value_or(protocol::ApplyResult{});
-    protocol::InstallComponentView view{.component = job.component, .release = result.active_release, .artifact = result.active,
-                                        .detail = job.error, .job = job.id};
-    if (job.result == "{}") { // an agent that vanished said nothing: what ran before is the best that is known
+    const auto result =
+        json::decode_text<protocol::ApplyResult>(job.result).value_or(protocol::ApplyResult{});
+    protocol::InstallComponentView view{.component = job.component,
+                                        .release = result.active_release,
+                                        .artifact = result.active,
+                                        .detail = job.error,
+                                        .job = job.id};
+    if (job.result ==
+        "{}") { // an agent that vanished said nothing: what ran before is the best that is known
         CONSIGN_TRY(install, installs::by_id(change.tx, job.install));
         CONSIGN_TRY(known, installs::components(change.tx, install));
         for (auto& before : known)
@@ -190,20 +209,21 @@ Result<void> follow_component(Change& change, const Job& job) {
 Result<void> finish_if_done(Change& change, const Deploy& deploy) {
     std::map<JobState, int> count;
     std::string error;
-    CONSIGN_CHECK(change.tx.query("SELECT state, component, error FROM jobs WHERE deploy=$1 ORDER BY id", {deploy.id},
-                                  [&](const store::Row& row) {
-                                      const auto state = json::enum_from<JobState>(row.text(0)).value_or(JobState::failed);
-                                      ++count[state];
-                                      if (error.empty() && (state == JobState::failed || state == JobState::timed_out))
-                                          error = std::format("{}: {}", row.text(1), row.text(2));
-                                      return true;
-                                  }));
+    CONSIGN_CHECK(change.tx.query(
+        "SELECT state, component, error FROM jobs WHERE deploy=$1 ORDER BY id", {deploy.id},
+        [&](const store::Row& row) {
+            const auto state = json::enum_from<JobState>(row.text(0)).value_or(JobState::failed);
+            ++count[state];
+            if (error.empty() && (state == JobState::failed || state == JobState::timed_out))
+                error = std::format("{}: {}", row.text(1), row.text(2));
+            return true;
+        }));
     for (const auto& [state, n] : count)
         if (!model::is_terminal(state)) return {};
     const bool failed = count[JobState::failed] || count[JobState::timed_out];
-    const auto state = failed                                                            ? DeployState::failed
+    const auto state = failed                                                   ? DeployState::failed
                        : count[JobState::cancelled] || count[JobState::skipped] ? DeployState::cancelled
-                                                                                         : DeployState::succeeded;
+                                                                                : DeployState::succeeded;
     CONSIGN_CHECK(set_state(change, deploy, state, error));
     if (state == DeployState::succeeded && deploy.component.empty())
         CONSIGN_CHECK(installs::set_release(change, deploy.install, deploy.release));
@@ -225,7 +245,8 @@ Result<DeployView> to_view(store::Connection& c, const Deploy& deploy) {
 
 } // namespace
 
-Result<DeployId> create(Change& change, const protocol::CreateDeployRequest& request, std::string_view actor) {
+Result<DeployId> create(Change& change, const protocol::CreateDeployRequest& request,
+                        std::string_view actor) {
     CONSIGN_TRY(install, installs::get(change.tx, request.install));
     const auto id = DeployId::make(change.now);
     const bool down = request.kind == DeployKind::teardown;
@@ -235,12 +256,15 @@ Result<DeployId> create(Change& change, const protocol::CreateDeployRequest& req
         CONSIGN_TRY(found, apps::release(change.tx, install.app, request.release));
         release = std::move(found);
     }
-    CONSIGN_CHECK(change.tx.execute(
-        "INSERT INTO deploys(id, install, kind, release, component, state, actor, created_at) VALUES ($1,$2,$3,$4,$5,$6,$7,$8)",
-        {id, install.id, json::name_of(request.kind), release ? release->version : std::string{}, request.component,
-         json::name_of(DeployState::queued), actor, change.now}));
-    if (release) CONSIGN_CHECK(plan_deploy(change, id, install, *release, request.component));
-    else CONSIGN_CHECK(plan_teardown(change, id, install, request.component));
+    CONSIGN_CHECK(change.tx.execute("INSERT INTO deploys(id, install, kind, release, component, state, "
+                                    "actor, created_at) VALUES ($1,$2,$3,$4,$5,$6,$7,$8)",
+                                    {id, install.id, json::name_of(request.kind),
+                                     release ? release->version : std::string{}, request.component,
+                                     json::name_of(DeployState::queued), actor, change.now}));
+    if (release)
+        CONSIGN_CHECK(plan_deploy(change, id, install, *release, request.component));
+    else
+        CONSIGN_CHECK(plan_teardown(change, id, install, request.component));
     CONSIGN_CHECK(change.audit(actor, std::string(json::name_of(request.kind)), install.name,
                                release ? release->version : std::string{}));
     CONSIGN_CHECK(start_next(change, install.id));
@@ -253,7 +277,12 @@ Result<DeployId> create(Change& change, const protocol::CreateDeployRequest& req
 Result<DeployId> retry(Change& change, const DeployId& id, std::string_view actor) {
     CONSIGN_TRY(deploy, find_one(change.tx, id));
     CONSIGN_TRY(install, installs::by_id(change.tx, deploy.install));
-    return create(change, {.install = install.name, .kind = deploy.kind, .release = deploy.release, .component = deploy.component}, actor);
+    return create(change,
+                  {.install = install.name,
+                   .kind = deploy.kind,
+                   .release = deploy.release,
+                   .component = deploy.component},
+                  actor);
 }
 
 Result<bool> is_running(store::Connection& c, const DeployId& id) {
@@ -278,10 +307,12 @@ Result<DeployView> get(store::Connection& c, const DeployId& id) {
         view.jobs.push_back(std::move(job_view));
     }
     if (deploy.state == DeployState::queued) {
-        CONSIGN_TRY(ahead, find(c, "install=$1 AND state IN ('queued', 'running') ORDER BY id LIMIT 1", {deploy.install}));
+        CONSIGN_TRY(ahead, find(c, "install=$1 AND state IN ('queued', 'running') ORDER BY id LIMIT 1",
+                                {deploy.install}));
         if (!ahead.empty())
-            view.waiting_for = protocol::WaitingFor{std::format("deploy {} of the same install", ahead.front().id.str()),
-                                                    "it starts by itself when that one has ended"};
+            view.waiting_for =
+                protocol::WaitingFor{std::format("deploy {} of the same install", ahead.front().id.str()),
+                                     "it starts by itself when that one has ended"};
     }
     return std::move(view);
 }

@@ -1,6 +1,6 @@
 #pragma once
-// Deploys: bringing an install (or one component of it) to a release, or taking it down, as jobs over the component DAG.
-// One deploy at a time per install; later ones wait visibly.
+// Deploys: bringing an install (or one component of it) to a release, or taking it down, as jobs over the
+// component DAG. One deploy at a time per install; later ones wait visibly.
 #include "jobs.hpp"
 
 namespace consign::ims::deploys {
@@ -14,8 +14,8 @@ Result<std::vector<protocol::DeployView>> list(store::Connection& c, std::string
 Result<DeployId> retry(Change& change, const DeployId& id, std::string_view actor);
 
 Result<bool> is_running(store::Connection& c, const DeployId& id);
-/// Called on each transition of a deploy's job: keeps the install's components and the deploy's state true, and
-/// starts the next deploy that waits.
+/// Called on each transition of a deploy's job: keeps the install's components and the deploy's state true,
+/// and starts the next deploy that waits.
 Result<void> follow(Change& change, const Job& job);
 
 } // namespace consign::ims::deploys

@@ -7,13 +7,15 @@ namespace consign::ims {
 namespace {
 
 constexpr std::string_view kAgentSelect =
-    "SELECT a.id, a.kind, a.install, a.public_key, a.version, a.hostname, a.revoked, a.enrolled_at, a.last_seen, s.id "
+    "SELECT a.id, a.kind, a.install, a.public_key, a.version, a.hostname, a.revoked, a.enrolled_at, "
+    "a.last_seen, s.id "
     "FROM agents a LEFT JOIN agent_sessions s ON s.agent = a.id AND s.superseded = 0 ";
 
 std::optional<AgentEntry> agent_of_row(const store::Row& row) {
-    AgentEntry entry{.id = row.id<AgentId>(0),
-                     .kind = json::enum_from<protocol::AgentKind>(row.text(1)).value_or(protocol::AgentKind::install),
-                     .install = row.id<InstallId>(2)};
+    AgentEntry entry{
+        .id = row.id<AgentId>(0),
+        .kind = json::enum_from<protocol::AgentKind>(row.text(1)).value_or(protocol::AgentKind::install),
+        .install = row.id<InstallId>(2)};
     auto key = PublicKey::from_pem(row.text(3));
     if (!key) {
         log::error("agent has an unreadable key; it cannot sign in", {{"agent", entry.id.str()}});
@@ -36,12 +38,15 @@ std::optional<AgentEntry> agent_of_row(const store::Row& row) {
 void Directory::put(AgentEntry entry) {
     std::lock_guard lock(mutex_);
     if (entry.install) {
-        if (!entry.revoked) by_install_[entry.install] = entry.id;
-        else if (const auto found = by_install_.find(entry.install); found != by_install_.end() && found->second == entry.id)
+        if (!entry.revoked)
+            by_install_[entry.install] = entry.id;
+        else if (const auto found = by_install_.find(entry.install);
+                 found != by_install_.end() && found->second == entry.id)
             by_install_.erase(found);
     }
     // Requests that are under way hold on to the presence there is.
-    if (const auto known = agents_.find(entry.id); known != agents_.end()) entry.presence = known->second.presence;
+    if (const auto known = agents_.find(entry.id); known != agents_.end())
+        entry.presence = known->second.presence;
     agents_.insert_or_assign(entry.id, std::move(entry));
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// Who there is: agents and holders of user tokens, kept in memory so that no request pays a query to be authenticated.
-// The rows in the store are the truth; refresh() after a change.
+// Who there is: agents and holders of user tokens, kept in memory so that no request pays a query to be
+// authenticated. The rows in the store are the truth; refresh() after a change.
 #include "change.hpp"
 #include "consign/base/keys.hpp"
 #include "consign/net/mailbox.hpp"
@@ -16,9 +16,9 @@ struct Presence {
     std::mutex mutex;
     SessionId session;
     Time last_seen{};
-    int parked = 0;                      ///< polls waiting now
-    std::uint64_t generation = 0;        ///< of the newest poll; an older one must not claim
-    std::unordered_set<JobId> told;      ///< cancels this session has heard of
+    int parked = 0;                 ///< polls waiting now
+    std::uint64_t generation = 0;   ///< of the newest poll; an older one must not claim
+    std::unordered_set<JobId> told; ///< cancels this session has heard of
 };
 
 struct AgentEntry {
@@ -53,7 +53,8 @@ class Directory {
     std::optional<UserEntry> user_by_token(std::string_view token) const;
     bool has_user(const TokenId& id) const;
 
-    /// A poll is parked, or the agent was heard from less than 90 s ago: longer than a poll's 50 s and its answer.
+    /// A poll is parked, or the agent was heard from less than 90 s ago: longer than a poll's 50 s and its
+    /// answer.
     static bool online(const AgentEntry& agent, Time now);
     static std::optional<Time> last_seen(const AgentEntry& agent);
 
@@ -64,7 +65,7 @@ class Directory {
     mutable std::mutex mutex_;
     std::unordered_map<AgentId, AgentEntry> agents_;
     std::unordered_map<InstallId, AgentId> by_install_; ///< agents that are not revoked
-    std::unordered_map<std::string, UserEntry> users_; ///< by the token's hash
+    std::unordered_map<std::string, UserEntry> users_;  ///< by the token's hash
 };
 
 } // namespace consign::ims

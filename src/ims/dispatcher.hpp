@@ -1,6 +1,6 @@
 #pragma once
-// Wakes parked polls. A pool's parked polls stand in a line; n new jobs wake n of them, not all: the others would only
-// find an empty queue. Any thread.
+// Wakes parked polls. A pool's parked polls stand in a line; n new jobs wake n of them, not all: the others
+// would only find an empty queue. Any thread.
 #include "directory.hpp"
 #include <deque>
 
@@ -8,15 +8,17 @@ namespace consign::ims {
 
 class Dispatcher {
   public:
-    /// A poll's place in the line of its pool. enter() before each look for work, or a job that comes in between is
-    /// missed. One that was woken and leaves without another look (the peer hung up) hands the wake-up on.
+    /// A poll's place in the line of its pool. enter() before each look for work, or a job that comes in
+    /// between is missed. One that was woken and leaves without another look (the peer hung up) hands the
+    /// wake-up on.
     class Place {
       public:
         Place(Dispatcher& dispatcher, Pool pool, std::shared_ptr<Presence> presence);
         ~Place();
         Place(const Place&) = delete;
         Place& operator=(const Place&) = delete;
-        void enter(); ///< stands in the line (again); an earlier wake-up counts as answered by the look that follows
+        void enter(); ///< stands in the line (again); an earlier wake-up counts as answered by the look that
+                      ///< follows
 
       private:
         friend class Dispatcher;
@@ -28,7 +30,8 @@ class Dispatcher {
 
     void wake(const Pool& pool, int jobs);
     /// Adds to a queued job why it waits: no agent, an agent that is away, or no free slot.
-    static void explain(protocol::JobView& job, const Directory& directory, const InstallId& install, Time now);
+    static void explain(protocol::JobView& job, const Directory& directory, const InstallId& install,
+                        Time now);
 
   private:
     std::mutex mutex_;

@@ -6,7 +6,8 @@ namespace {
 
 // Long enough for a push of several blobs; a client whose token runs out in between gets a new one by itself.
 constexpr std::chrono::seconds kTokenTtl = std::chrono::minutes(10);
-// Of a pull token's session: it cannot be renewed, so it lives as long as a slow link may need. It dies with the job anyway.
+// Of a pull token's session: it cannot be renewed, so it lives as long as a slow link may need. It dies with
+// the job anyway.
 constexpr std::chrono::seconds kPullSessionTtl = std::chrono::hours(24);
 
 net::Async<Result<oci::Grant>> authorise(Core& core, std::string authorization) {
@@ -18,7 +19,9 @@ net::Async<Result<oci::Grant>> authorise(Core& core, std::string authorization) 
 Gateway::Gateway(Core& core)
     : core_(core),
       server_(*core.registry,
-              [&core](const net::Request& request) { return authorise(core, std::string(request.headers.get("Authorization"))); },
+              [&core](const net::Request& request) {
+                  return authorise(core, std::string(request.headers.get("Authorization")));
+              },
               {.realm = [&core](const net::Request&) { return core.public_url + "/v2/token"; }}) {}
 
 net::Async<net::Response> Gateway::handle(net::Request& request) {
@@ -27,16 +30,19 @@ net::Async<net::Response> Gateway::handle(net::Request& request) {
     auto outcome = co_await token(request);
     if (outcome) co_return std::move(*outcome);
     auto response = net::problem(outcome.error());
-    if (outcome.error().code == Code::unauthenticated) response.headers.set("WWW-Authenticate", "Basic realm=\"consign\"");
+    if (outcome.error().code == Code::unauthenticated)
+        response.headers.set("WWW-Authenticate", "Basic realm=\"consign\"");
     co_return response;
 }
 
-/// docker's token endpoint: Basic with any consign token as the password. The answer carries what the caller may do,
-/// whatever the scope asked for; the registry checks it per repository.
+/// docker's token endpoint: Basic with any consign token as the password. The answer carries what the caller
+/// may do, whatever the scope asked for; the registry checks it per repository.
 net::Async<Result<net::Response>> Gateway::token(net::Request& request) {
-    if (request.verb != net::Verb::get && request.verb != net::Verb::post) co_return fail(Code::invalid_argument, "GET or POST");
+    if (request.verb != net::Verb::get && request.verb != net::Verb::post)
+        co_return fail(Code::invalid_argument, "GET or POST");
     const auto credentials = auth::basic_credentials(request.headers.get("Authorization"));
-    if (!credentials) co_return fail(Code::unauthenticated, "a user name and a consign token as the password are needed");
+    if (!credentials)
+        co_return fail(Code::unauthenticated, "a user name and a consign token as the password are needed");
     const auto& secret = credentials->second;
 
     std::string token;
@@ -50,7 +56,10 @@ net::Async<Result<net::Response>> Gateway::token(net::Request& request) {
         CONSIGN_CO_TRY(caller, auth::authenticate_token(core_, secret));
         token = auth::sign_registry_token(core_, auth::grant_of(caller), auth::registry_holder(caller), ttl);
     }
-    const json::Value body{{"token", token}, {"access_token", token}, {"expires_in", ttl.count()}, {"issued_at", to_rfc3339(core_.clock.now())}};
+    const json::Value body{{"token", token},
+                           {"access_token", token},
+                           {"expires_in", ttl.count()},
+                           {"issued_at", to_rfc3339(core_.clock.now())}};
     co_return net::Response::json(200, json::dump(body));
 }
 

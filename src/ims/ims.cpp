@@ -11,7 +11,8 @@
 namespace consign::ims {
 namespace {
 
-const store::Migration kMigrations[] = {{1,
+const store::Migration kMigrations[] = {{
+    1,
 #include "embedded/ims/migrations/0001_ims.sql.inc"
 }};
 
@@ -21,27 +22,33 @@ Result<Vendor> load_vendor(const std::filesystem::path& data, store::Database& d
     CONSIGN_TRY(token_key, PrivateKey::load_or_create(data / "keys" / "token.pem"));
     CONSIGN_TRY(signing_key, PrivateKey::load_or_create(data / "keys" / "vendor.pem"));
     CONSIGN_TRY(id, db.write_blocking([now](store::Transaction& tx) -> Result<std::string> {
-        CONSIGN_TRY(known, tx.query_one("SELECT value FROM meta WHERE key='ims'", {}, [](const store::Row& row) { return row.string(0); }));
+        CONSIGN_TRY(known, tx.query_one("SELECT value FROM meta WHERE key='ims'", {},
+                                        [](const store::Row& row) { return row.string(0); }));
         if (known) return *known;
         const std::string made = "ims_" + new_ulid(now);
         CONSIGN_CHECK(tx.execute("INSERT INTO meta(key, value) VALUES ('ims', $1)", {made}));
         return made;
     }));
-    return Vendor{.id = id, .token_key = token_key, .token_public_key = token_key.public_key(), .signing_public_key = signing_key.public_key()};
+    return Vendor{.id = id,
+                  .token_key = token_key,
+                  .token_public_key = token_key.public_key(),
+                  .signing_public_key = signing_key.public_key()};
 }
 
-/// The owner's token, made when there is none. The file is written before the row: a crash between the two makes a new
-/// one at the next start, and never leaves a vendor whose token nobody has.
+/// The owner's token, made when there is none. The file is written before the row: a crash between the two
+/// makes a new one at the next start, and never leaves a vendor whose token nobody has.
 Result<std::string> ensure_owner(const std::filesystem::path& data, store::Database& db, Time now) {
     CONSIGN_TRY(exists, db.read_blocking([](store::Connection& c) {
-        return c.query_one("SELECT 1 FROM user_tokens WHERE role='owner' AND revoked=0 LIMIT 1", {}, [](const store::Row&) { return true; });
+        return c.query_one("SELECT 1 FROM user_tokens WHERE role='owner' AND revoked=0 LIMIT 1", {},
+                           [](const store::Row&) { return true; });
     }));
     if (exists) return std::string{};
     const auto token = random_token("cst_");
     CONSIGN_CHECK(write_file_atomic(data / "owner.token", token + "\n", 0600));
     CONSIGN_CHECK(db.write_blocking([&](store::Transaction& tx) -> Result<void> {
-        CONSIGN_CHECK(tx.execute("INSERT INTO user_tokens(id, hash, name, role, created_at) VALUES ($1,$2,'owner','owner',$3)",
-                                 {TokenId::make(now), sha256_hex(token), now}));
+        CONSIGN_CHECK(tx.execute(
+            "INSERT INTO user_tokens(id, hash, name, role, created_at) VALUES ($1,$2,'owner','owner',$3)",
+            {TokenId::make(now), sha256_hex(token), now}));
         return {};
     }));
     return token;
@@ -53,8 +60,10 @@ net::Async<> maintain(Core& core) {
     for (int tick = 1; !co_await net::cancelled(); ++tick) {
         co_await net::sleep_for(std::chrono::seconds(1));
         auto due = co_await core.db->read([now = core.clock.now()](store::Connection& c) {
-            return c.query_one("SELECT 1 WHERE EXISTS (SELECT 1 FROM jobs WHERE state IN ('leased', 'running') AND deadline < $1) "
-                               "OR EXISTS (SELECT 1 FROM jobs WHERE state = 'queued' AND not_before > 0 AND not_before <= $1)",
+            return c.query_one("SELECT 1 WHERE EXISTS (SELECT 1 FROM jobs WHERE state IN ('leased', "
+                               "'running') AND deadline < $1) "
+                               "OR EXISTS (SELECT 1 FROM jobs WHERE state = 'queued' AND not_before > 0 AND "
+                               "not_before <= $1)",
                                {now}, [](const store::Row&) { return true; });
         });
         if (due && *due) {
@@ -68,13 +77,16 @@ net::Async<> maintain(Core& core) {
         if (tick % 30 != 0) continue;
         std::vector<std::pair<AgentId, Time>> seen;
         for (const auto& agent : core.directory.agents())
-            if (const auto at = Directory::last_seen(agent); at && *at != written[agent.id]) seen.emplace_back(agent.id, written[agent.id] = *at);
+            if (const auto at = Directory::last_seen(agent); at && *at != written[agent.id])
+                seen.emplace_back(agent.id, written[agent.id] = *at);
         if (seen.empty()) continue;
         auto stored = co_await core.db->write([seen](store::Transaction& tx) -> Result<void> {
-            for (const auto& [id, at] : seen) CONSIGN_CHECK(tx.execute("UPDATE agents SET last_seen=$2 WHERE id=$1", {id, at}));
+            for (const auto& [id, at] : seen)
+                CONSIGN_CHECK(tx.execute("UPDATE agents SET last_seen=$2 WHERE id=$1", {id, at}));
             return {};
         });
-        if (!stored) log::warn("cannot store when agents were last seen", {{"error", to_string(stored.error())}});
+        if (!stored)
+            log::warn("cannot store when agents were last seen", {{"error", to_string(stored.error())}});
     }
 }
 
@@ -166,8 +178,10 @@ Result<std::unique_ptr<Ims>> Ims::start(ImsOptions options) {
     impl.server->start();
     impl.background = std::make_unique<net::IoThread>();
     impl.maintainer = std::thread([&impl] {
-        auto ended = impl.background->run(Impl::maintain_until_stopped(impl.core), impl.stop_background.get_token());
-        if (!ended && ended.error().code != Code::cancelled) log::error("maintenance ended", {{"error", to_string(ended.error())}});
+        auto ended =
+            impl.background->run(Impl::maintain_until_stopped(impl.core), impl.stop_background.get_token());
+        if (!ended && ended.error().code != Code::cancelled)
+            log::error("maintenance ended", {{"error", to_string(ended.error())}});
     });
     return ims;
 }

@@ -8,11 +8,13 @@ namespace {
 
 using protocol::InstallComponentView;
 
-constexpr std::string_view kSelect = "SELECT id, name, app, inputs, agent, release, created_at FROM installs ";
+constexpr std::string_view kSelect =
+    "SELECT id, name, app, inputs, agent, release, created_at FROM installs ";
 
 Install from_row(const store::Row& row) {
     Install install{.id = row.id<InstallId>(0), .name = row.string(1), .app = row.string(2)};
-    if (auto inputs = json::decode_text<std::map<std::string, json::Value>>(row.text(3))) install.inputs = std::move(*inputs);
+    if (auto inputs = json::decode_text<std::map<std::string, json::Value>>(row.text(3)))
+        install.inputs = std::move(*inputs);
     install.agent = row.id<AgentId>(4);
     install.release = row.string(5);
     install.created_at = row.time(6);
@@ -23,7 +25,9 @@ Install from_row(const store::Row& row) {
 
 Result<Install> get(store::Connection& c, std::string_view name) {
     CONSIGN_TRY(row, c.query_one(std::string(kSelect) + "WHERE name=$1", {name}, from_row));
-    if (!row) return fail(Code::not_found, std::format("no install is named '{}'", name), "see: consign install list");
+    if (!row)
+        return fail(Code::not_found, std::format("no install is named '{}'", name),
+                    "see: consign install list");
     return std::move(*row);
 }
 
@@ -38,17 +42,18 @@ Result<std::vector<Install>> list(store::Connection& c) {
 }
 
 Result<std::vector<InstallComponentView>> components(store::Connection& c, const Install& install) {
-    return c.query_all("SELECT component, release, digest, state, detail, job, updated_at FROM install_components "
-                       "WHERE install=$1 ORDER BY component",
-                       {install.id}, [](const store::Row& row) {
-                           InstallComponentView view{.component = row.string(0), .release = row.string(1)};
-                           if (auto digest = Digest::parse(row.text(2))) view.artifact = *digest;
-                           view.state = row.string(3);
-                           view.detail = row.string(4);
-                           if (!row.is_null(5)) view.job = row.id<JobId>(5);
-                           view.updated_at = row.time(6);
-                           return view;
-                       });
+    return c.query_all(
+        "SELECT component, release, digest, state, detail, job, updated_at FROM install_components "
+        "WHERE install=$1 ORDER BY component",
+        {install.id}, [](const store::Row& row) {
+            InstallComponentView view{.component = row.string(0), .release = row.string(1)};
+            if (auto digest = Digest::parse(row.text(2))) view.artifact = *digest;
+            view.state = row.string(3);
+            view.detail = row.string(4);
+            if (!row.is_null(5)) view.job = row.id<JobId>(5);
+            view.updated_at = row.time(6);
+            return view;
+        });
 }
 
 Result<protocol::InstallView> view(store::Connection& c, const Install& install) {
@@ -69,7 +74,8 @@ Result<protocol::InstallView> view(store::Connection& c, const Install& install)
     return out;
 }
 
-Result<Install> create(Change& change, const protocol::CreateInstallRequest& request, std::string_view actor) {
+Result<Install> create(Change& change, const protocol::CreateInstallRequest& request,
+                       std::string_view actor) {
     if (!model::is_name(request.name))
         return fail(Code::invalid_argument, std::format("'{}' is not an install name", request.name),
                     "use a-z, 0-9 and '-', at most 63, beginning and ending with a letter or digit");
@@ -80,8 +86,9 @@ Result<Install> create(Change& change, const protocol::CreateInstallRequest& req
                     .app = app.name,
                     .inputs = request.inputs,
                     .created_at = change.now};
-    auto stored = change.tx.execute("INSERT INTO installs(id, name, app, inputs, created_at) VALUES ($1,$2,$3,$4,$5)",
-                                    {install.id, install.name, install.app, json::to_text(install.inputs), change.now});
+    auto stored =
+        change.tx.execute("INSERT INTO installs(id, name, app, inputs, created_at) VALUES ($1,$2,$3,$4,$5)",
+                          {install.id, install.name, install.app, json::to_text(install.inputs), change.now});
     if (!stored && stored.error().code == Code::conflict)
         return fail(Code::conflict, std::format("an install named '{}' exists already", request.name),
                     "choose another name, or see: consign install show " + request.name);
@@ -91,8 +98,8 @@ Result<Install> create(Change& change, const protocol::CreateInstallRequest& req
     return install;
 }
 
-Result<Install> set_inputs(Change& change, std::string_view name, const std::map<std::string, json::Value>& inputs,
-                           std::string_view actor) {
+Result<Install> set_inputs(Change& change, std::string_view name,
+                           const std::map<std::string, json::Value>& inputs, std::string_view actor) {
     CONSIGN_TRY(install, get(change.tx, name));
     CONSIGN_TRY(app, apps::get(change.tx, install.app));
     std::string changed;
@@ -101,7 +108,8 @@ Result<Install> set_inputs(Change& change, std::string_view name, const std::map
         changed += (changed.empty() ? "" : ", ") + key;
     }
     CONSIGN_CHECK(model::resolve_inputs(app.config, install.inputs));
-    CONSIGN_CHECK(change.tx.execute("UPDATE installs SET inputs=$2 WHERE id=$1", {install.id, json::to_text(install.inputs)}));
+    CONSIGN_CHECK(change.tx.execute("UPDATE installs SET inputs=$2 WHERE id=$1",
+                                    {install.id, json::to_text(install.inputs)}));
     CONSIGN_CHECK(change.audit(actor, "install.set_inputs", install.name, changed));
     return std::move(install);
 }
@@ -109,12 +117,13 @@ Result<Install> set_inputs(Change& change, std::string_view name, const std::map
 Result<void> set_component(Change& change, const InstallId& install, const InstallComponentView& component) {
     CONSIGN_CHECK(change.tx.execute(
         "INSERT INTO install_components(install, component, release, digest, state, detail, job, updated_at) "
-        "VALUES ($1,$2,$3,$4,$5,$6,$7,$8) ON CONFLICT(install, component) DO UPDATE SET release=excluded.release, "
+        "VALUES ($1,$2,$3,$4,$5,$6,$7,$8) ON CONFLICT(install, component) DO UPDATE SET "
+        "release=excluded.release, "
         "digest=excluded.digest, state=excluded.state, detail=excluded.detail, job=excluded.job, "
         "updated_at=excluded.updated_at",
         {install, component.component, component.release,
-         component.artifact ? store::Value(component.artifact->str()) : store::Value(nullptr), component.state,
-         component.detail, component.job, change.now}));
+         component.artifact ? store::Value(component.artifact->str()) : store::Value(nullptr),
+         component.state, component.detail, component.job, change.now}));
     return {};
 }
 

@@ -21,9 +21,10 @@ Result<std::vector<protocol::InstallComponentView>> components(store::Connection
 Result<protocol::InstallView> view(store::Connection& c, const Install& install);
 
 Result<Install> create(Change& change, const protocol::CreateInstallRequest& request, std::string_view actor);
-Result<Install> set_inputs(Change& change, std::string_view name, const std::map<std::string, json::Value>& inputs,
-                           std::string_view actor);
-Result<void> set_component(Change& change, const InstallId& install, const protocol::InstallComponentView& component);
+Result<Install> set_inputs(Change& change, std::string_view name,
+                           const std::map<std::string, json::Value>& inputs, std::string_view actor);
+Result<void> set_component(Change& change, const InstallId& install,
+                           const protocol::InstallComponentView& component);
 Result<void> set_release(Change& change, const InstallId& install, std::string_view release);
 
 } // namespace consign::ims::installs

@@ -11,7 +11,8 @@ using model::JobState;
 using protocol::Outcome;
 
 constexpr std::string_view kColumns =
-    "id, kind, state, app, component, install, deploy, build, attempt, max_attempts, epoch, agent, session, deadline, "
+    "id, kind, state, app, component, install, deploy, build, attempt, max_attempts, epoch, agent, session, "
+    "deadline, "
     "cancel_requested, spec, result, error, completion, created_at, started_at, finished_at";
 
 Job from_row(const store::Row& row) {
@@ -43,15 +44,16 @@ Job from_row(const store::Row& row) {
 
 Result<void> save(Change& change, const Job& job) {
     CONSIGN_CHECK(change.tx.execute(
-        "UPDATE jobs SET state=$2, attempt=$3, epoch=$4, agent=$5, session=$6, deadline=$7, cancel_requested=$8, "
+        "UPDATE jobs SET state=$2, attempt=$3, epoch=$4, agent=$5, session=$6, deadline=$7, "
+        "cancel_requested=$8, "
         "result=$9, error=$10, completion=$11, started_at=$12, finished_at=$13 WHERE id=$1",
         {job.id, json::name_of(job.state), job.attempt, job.epoch, job.agent, job.session, job.deadline,
          job.cancel_requested, job.result, job.error, job.completion, job.started_at, job.finished_at}));
     return {};
 }
 
-// An agent that cannot begin (its disk is full, say) gives the lease back within milliseconds. Without a pause the job
-// would go round and round; five seconds is nothing to a job whose agent restarts.
+// An agent that cannot begin (its disk is full, say) gives the lease back within milliseconds. Without a
+// pause the job would go round and round; five seconds is nothing to a job whose agent restarts.
 constexpr std::chrono::seconds kGiveBackPause{5};
 
 Result<void> release_dependents(Change& change, const JobId& id) {
@@ -61,7 +63,8 @@ Result<void> release_dependents(Change& change, const JobId& id) {
     return {};
 }
 
-/// The one way a job changes its state: model decides, the row, the event log and whoever depends on it follow.
+/// The one way a job changes its state: model decides, the row, the event log and whoever depends on it
+/// follow.
 Result<void> transition(Change& change, Job& job, JobEvent event, std::string_view detail = {}) {
     const auto to = model::next(job.state, event);
     if (!to)
@@ -94,24 +97,30 @@ Result<Job> fenced(store::Connection& c, const JobId& id, const Holder& holder) 
     CONSIGN_TRY(job, get(c, id));
     if (job.agent != holder.agent) {
         // Another agent's job does not exist for this one, unless it held that very lease once.
-        CONSIGN_TRY(held_once, c.query_one("SELECT 1 FROM job_attempts WHERE job=$1 AND epoch=$2 AND agent=$3",
-                                           {id, holder.epoch, holder.agent}, [](const store::Row&) { return true; }));
+        CONSIGN_TRY(held_once,
+                    c.query_one("SELECT 1 FROM job_attempts WHERE job=$1 AND epoch=$2 AND agent=$3",
+                                {id, holder.epoch, holder.agent}, [](const store::Row&) { return true; }));
         if (!held_once) return fail(Code::not_found, "no job " + id.str());
     }
     if (job.agent != holder.agent || job.epoch != holder.epoch || !model::is_held(job.state))
-        return fail(Code::lease_lost, std::format("the lease of job {} with epoch {} is over (now {}, epoch {})", id.str(),
-                                                  holder.epoch, json::name_of(job.state), job.epoch),
+        return fail(Code::lease_lost,
+                    std::format("the lease of job {} with epoch {} is over (now {}, epoch {})", id.str(),
+                                holder.epoch, json::name_of(job.state), job.epoch),
                     "stop this attempt; another one may be running");
     return std::move(job);
 }
 
 JobEvent event_of(Outcome outcome) {
     switch (outcome) {
-    case Outcome::succeeded: return JobEvent::succeed;
-    case Outcome::cancelled: return JobEvent::cancel;
-    case Outcome::timed_out: return JobEvent::time_out;
+    case Outcome::succeeded:
+        return JobEvent::succeed;
+    case Outcome::cancelled:
+        return JobEvent::cancel;
+    case Outcome::timed_out:
+        return JobEvent::time_out;
     case Outcome::failed:
-    case Outcome::given_back: break;
+    case Outcome::given_back:
+        break;
     }
     return JobEvent::fail;
 }
@@ -130,11 +139,12 @@ Result<Job> get(store::Connection& c, const JobId& id) {
 }
 
 Result<void> insert(Change& change, Job job, const std::vector<JobId>& depends_on) {
-    CONSIGN_CHECK(change.tx.execute(
-        "INSERT INTO jobs(id, kind, state, app, component, install, deploy, build, max_attempts, spec, created_at) "
-        "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)",
-        {job.id, json::name_of(job.kind), json::name_of(job.state), job.app, job.component, job.install, job.deploy,
-         job.build, job.max_attempts, job.spec, change.now}));
+    CONSIGN_CHECK(
+        change.tx.execute("INSERT INTO jobs(id, kind, state, app, component, install, deploy, build, "
+                          "max_attempts, spec, created_at) "
+                          "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)",
+                          {job.id, json::name_of(job.kind), json::name_of(job.state), job.app, job.component,
+                           job.install, job.deploy, job.build, job.max_attempts, job.spec, change.now}));
     for (const auto& dependency : depends_on)
         CONSIGN_CHECK(change.tx.execute("INSERT INTO job_dependencies(job, depends_on) VALUES ($1,$2)",
                                         {job.id, dependency}));
@@ -151,15 +161,18 @@ Result<void> release_ready(Change& change, const JobId& id) {
     }
     std::string broken;
     bool waiting = false;
-    CONSIGN_CHECK(change.tx.query(
-        "SELECT j.component, j.state FROM job_dependencies d JOIN jobs j ON j.id = d.depends_on WHERE d.job=$1", {id},
-        [&](const store::Row& row) {
-            const auto state = json::enum_from<JobState>(row.text(1)).value_or(JobState::failed);
-            if (state == JobState::succeeded) return true;
-            if (model::is_terminal(state)) broken = row.string(0);
-            else waiting = true;
-            return true;
-        }));
+    CONSIGN_CHECK(change.tx.query("SELECT j.component, j.state FROM job_dependencies d JOIN jobs j ON j.id = "
+                                  "d.depends_on WHERE d.job=$1",
+                                  {id}, [&](const store::Row& row) {
+                                      const auto state =
+                                          json::enum_from<JobState>(row.text(1)).value_or(JobState::failed);
+                                      if (state == JobState::succeeded) return true;
+                                      if (model::is_terminal(state))
+                                          broken = row.string(0);
+                                      else
+                                          waiting = true;
+                                      return true;
+                                  }));
     if (!broken.empty()) {
         job.error = std::format("skipped: it depends on {}, which did not succeed", broken);
         return transition(change, job, JobEvent::dependency_failed, job.error);
@@ -168,18 +181,21 @@ Result<void> release_ready(Change& change, const JobId& id) {
     return transition(change, job, JobEvent::release);
 }
 
-Result<std::vector<Job>> claim(Change& change, const Pool& pool, const AgentId& agent, const SessionId& session,
-                               int slots, std::chrono::seconds lease) {
+Result<std::vector<Job>> claim(Change& change, const Pool& pool, const AgentId& agent,
+                               const SessionId& session, int slots, std::chrono::seconds lease) {
     std::vector<Job> claimed;
     if (slots <= 0) return claimed;
     // The predicates repeat those of the partial indexes word for word, or SQLite would not use them.
     CONSIGN_TRY(candidates,
-                pool.install ? find(change.tx, "state = 'queued' AND install = $1 AND install IS NOT NULL AND not_before <= $3 "
-                                               "ORDER BY priority DESC, id LIMIT $2",
-                                    {pool.install, slots, change.now})
-                             : find(change.tx, "state = 'queued' AND kind = 'build' AND not_before <= $2 "
-                                               "ORDER BY priority DESC, id LIMIT $1",
-                                    {slots, change.now}));
+                pool.install
+                    ? find(change.tx,
+                           "state = 'queued' AND install = $1 AND install IS NOT NULL AND not_before <= $3 "
+                           "ORDER BY priority DESC, id LIMIT $2",
+                           {pool.install, slots, change.now})
+                    : find(change.tx,
+                           "state = 'queued' AND kind = 'build' AND not_before <= $2 "
+                           "ORDER BY priority DESC, id LIMIT $1",
+                           {slots, change.now}));
     for (auto& job : candidates) {
         job.agent = agent;
         job.session = session;
@@ -188,14 +204,17 @@ Result<std::vector<Job>> claim(Change& change, const Pool& pool, const AgentId& 
         job.deadline = change.now + lease;
         // transition() keeps the deadline of a held state.
         CONSIGN_CHECK(transition(change, job, JobEvent::claim));
-        CONSIGN_CHECK(change.tx.execute("INSERT INTO job_attempts(job, epoch, attempt, agent, claimed_at) VALUES ($1,$2,$3,$4,$5)",
-                                        {job.id, job.epoch, job.attempt, agent, change.now}));
+        CONSIGN_CHECK(change.tx.execute(
+            "INSERT INTO job_attempts(job, epoch, attempt, agent, claimed_at) VALUES ($1,$2,$3,$4,$5)",
+            {job.id, job.epoch, job.attempt, agent, change.now}));
         claimed.push_back(std::move(job));
     }
     return claimed;
 }
 
-Result<Job> held(store::Connection& c, const JobId& id, const Holder& holder) { return fenced(c, id, holder); }
+Result<Job> held(store::Connection& c, const JobId& id, const Holder& holder) {
+    return fenced(c, id, holder);
+}
 
 Result<Job> start(Change& change, const JobId& id, const Holder& holder) {
     CONSIGN_TRY(job, fenced(change.tx, id, holder));
@@ -231,22 +250,26 @@ Result<void> report_steps(Change& change, const JobId& id, const Holder& holder,
                          .detail = steps.empty() ? std::string{} : steps.back().name});
 }
 
-Result<void> complete(Change& change, const JobId& id, const Holder& holder, const protocol::CompleteRequest& request) {
+Result<void> complete(Change& change, const JobId& id, const Holder& holder,
+                      const protocol::CompleteRequest& request) {
     const auto completion = std::to_string(holder.epoch) + ":" + sha256_hex(json::to_text(request));
     CONSIGN_TRY(current, get(change.tx, id));
     if (current.agent == holder.agent && current.completion == completion) return {}; // the answer was lost
     CONSIGN_TRY(job, fenced(change.tx, id, holder));
     job.completion = completion;
-    if (request.outcome == Outcome::given_back) return lose(change, std::move(job), Loss::given_back, request.error);
+    if (request.outcome == Outcome::given_back)
+        return lose(change, std::move(job), Loss::given_back, request.error);
     job.error = request.error;
     job.result = json::dump(request.result);
-    CONSIGN_CHECK(change.tx.execute("UPDATE job_steps SET state=$3, finished_at=$4 "
-                                    "WHERE job=$1 AND attempt=$2 AND state='running'",
-                                    {id, job.attempt,
-                                     json::name_of(request.outcome == Outcome::succeeded ? protocol::StepState::succeeded
-                                                                                         : protocol::StepState::failed),
-                                     change.now}));
-    // What ends before it was started was refused by the agent (an unknown kind, say): that is a failure, never a success.
+    CONSIGN_CHECK(change.tx.execute(
+        "UPDATE job_steps SET state=$3, finished_at=$4 "
+        "WHERE job=$1 AND attempt=$2 AND state='running'",
+        {id, job.attempt,
+         json::name_of(request.outcome == Outcome::succeeded ? protocol::StepState::succeeded
+                                                             : protocol::StepState::failed),
+         change.now}));
+    // What ends before it was started was refused by the agent (an unknown kind, say): that is a failure,
+    // never a success.
     if (job.state == JobState::leased && request.outcome != Outcome::cancelled)
         return transition(change, job, JobEvent::fail, job.error);
     return transition(change, job, event_of(request.outcome), job.error);
@@ -264,14 +287,16 @@ Result<void> lose(Change& change, Job job, Loss loss, std::string_view reason) {
     }
     CONSIGN_CHECK(transition(change, job, JobEvent::requeue, reason));
     if (loss == Loss::given_back)
-        CONSIGN_CHECK(change.tx.execute("UPDATE jobs SET not_before=$2 WHERE id=$1", {job.id, change.now + kGiveBackPause}));
+        CONSIGN_CHECK(change.tx.execute("UPDATE jobs SET not_before=$2 WHERE id=$1",
+                                        {job.id, change.now + kGiveBackPause}));
     return {};
 }
 
 Result<Job> cancel(Change& change, const JobId& id, std::string_view actor) {
     CONSIGN_TRY(job, get(change.tx, id));
     if (model::is_terminal(job.state))
-        return fail(Code::conflict, std::format("job {} has ended already: {}", id.str(), json::name_of(job.state)));
+        return fail(Code::conflict,
+                    std::format("job {} has ended already: {}", id.str(), json::name_of(job.state)));
     if (!model::is_held(job.state)) {
         job.error = std::format("cancelled by {}", actor);
         CONSIGN_CHECK(transition(change, job, JobEvent::cancel, job.error));
@@ -291,15 +316,18 @@ Result<Job> cancel(Change& change, const JobId& id, std::string_view actor) {
 }
 
 Result<int> expire(Change& change) {
-    CONSIGN_TRY(lost, find(change.tx, "state IN ('leased', 'running') AND deadline < $1 ORDER BY deadline LIMIT 100",
+    CONSIGN_TRY(lost, find(change.tx,
+                           "state IN ('leased', 'running') AND deadline < $1 ORDER BY deadline LIMIT 100",
                            {change.now}));
     for (auto& job : lost)
-        CONSIGN_CHECK(lose(change, job, Loss::expired, "its agent was not heard from before the lease ran out"));
+        CONSIGN_CHECK(
+            lose(change, job, Loss::expired, "its agent was not heard from before the lease ran out"));
     return static_cast<int>(lost.size());
 }
 
 Result<int> end_pauses(Change& change) {
-    CONSIGN_TRY(paused, find(change.tx, "state = 'queued' AND not_before > 0 AND not_before <= $1", {change.now}));
+    CONSIGN_TRY(paused,
+                find(change.tx, "state = 'queued' AND not_before > 0 AND not_before <= $1", {change.now}));
     for (const auto& job : paused) {
         CONSIGN_CHECK(change.tx.execute("UPDATE jobs SET not_before=0 WHERE id=$1", {job.id}));
         ++change.effects.wake[job.pool()];
@@ -308,8 +336,9 @@ Result<int> end_pauses(Change& change) {
 }
 
 Result<void> extend_leases(Change& change, std::chrono::seconds lease) {
-    CONSIGN_CHECK(change.tx.execute("UPDATE jobs SET deadline=$1 WHERE state IN ('leased', 'running') AND deadline < $1",
-                                    {change.now + lease}));
+    CONSIGN_CHECK(change.tx.execute(
+        "UPDATE jobs SET deadline=$1 WHERE state IN ('leased', 'running') AND deadline < $1",
+        {change.now + lease}));
     return {};
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-// The job engine: every change to a job goes through here, is decided by model's table, and is fenced by the epoch.
+// The job engine: every change to a job goes through here, is decided by model's table, and is fenced by the
+// epoch.
 #include "change.hpp"
 #include "consign/protocol/agent_api.hpp"
 
@@ -29,8 +30,10 @@ struct Job {
 namespace jobs {
 
 Result<Job> get(store::Connection& c, const JobId& id); ///< not_found
-/// `where` is SQL after WHERE, with its parameters; at most `limit` rows, oldest first unless it says otherwise.
-Result<std::vector<Job>> find(store::Connection& c, std::string_view where, std::initializer_list<store::Value> parameters);
+/// `where` is SQL after WHERE, with its parameters; at most `limit` rows, oldest first unless it says
+/// otherwise.
+Result<std::vector<Job>> find(store::Connection& c, std::string_view where,
+                              std::initializer_list<store::Value> parameters);
 
 /// Stores a new job, blocked, with what it waits for. release_ready() then queues it if nothing holds it.
 Result<void> insert(Change& change, Job job, const std::vector<JobId>& depends_on);
@@ -38,8 +41,8 @@ Result<void> insert(Change& change, Job job, const std::vector<JobId>& depends_o
 Result<void> release_ready(Change& change, const JobId& id);
 
 /// Leases up to `slots` queued jobs of the pool, oldest first within priority, until now + lease.
-Result<std::vector<Job>> claim(Change& change, const Pool& pool, const AgentId& agent, const SessionId& session,
-                               int slots, std::chrono::seconds lease);
+Result<std::vector<Job>> claim(Change& change, const Pool& pool, const AgentId& agent,
+                               const SessionId& session, int slots, std::chrono::seconds lease);
 
 /// What the holder of a lease does. Each checks agent and epoch first: not_found for another agent's job,
 /// lease_lost for a stale epoch.
@@ -52,12 +55,13 @@ Result<Job> renew(Change& change, const JobId& id, const Holder& holder, std::ch
 Result<void> report_steps(Change& change, const JobId& id, const Holder& holder,
                           const std::vector<protocol::StepReport>& steps);
 /// The same completion again is accepted again; a different one for the same epoch is a conflict.
-Result<void> complete(Change& change, const JobId& id, const Holder& holder, const protocol::CompleteRequest& request);
+Result<void> complete(Change& change, const JobId& id, const Holder& holder,
+                      const protocol::CompleteRequest& request);
 /// The holder's job, if the lease is live; used by reads and tokens that a lease entitles to.
 Result<Job> held(store::Connection& c, const JobId& id, const Holder& holder);
 
-/// Ends the lease without a result: another attempt, or `agent_lost` when none is left. A job that was leased but never
-/// started, or was given back, does not use up an attempt.
+/// Ends the lease without a result: another attempt, or `agent_lost` when none is left. A job that was leased
+/// but never started, or was given back, does not use up an attempt.
 enum class Loss { expired, given_back, never_started };
 Result<void> lose(Change& change, Job job, Loss loss, std::string_view reason);
 

@@ -6,7 +6,8 @@ namespace {
 
 constexpr std::int64_t kStreamLimitBytes = 1ll << 30;
 
-const store::Migration kMigrations[] = {{1,
+const store::Migration kMigrations[] = {{
+    1,
 #include "embedded/ims/log_migrations/0001_logs.sql.inc"
 }};
 
@@ -14,9 +15,9 @@ struct Stream {
     std::int64_t epoch = 0, size = 0;
 };
 Result<Stream> stream(store::Connection& c, const JobId& job) {
-    CONSIGN_TRY(found, c.query_one("SELECT epoch, size FROM log_streams WHERE job=$1", {job}, [](const store::Row& row) {
-        return Stream{row.integer(0), row.integer(1)};
-    }));
+    CONSIGN_TRY(found,
+                c.query_one("SELECT epoch, size FROM log_streams WHERE job=$1", {job},
+                            [](const store::Row& row) { return Stream{row.integer(0), row.integer(1)}; }));
     return found.value_or(Stream{});
 }
 
@@ -31,28 +32,34 @@ Result<std::unique_ptr<LogStore>> LogStore::open(const std::filesystem::path& fi
 
 net::Async<Result<std::int64_t>> LogStore::fence(JobId job, std::int64_t epoch) {
     co_return co_await db_->write([job, epoch](store::Transaction& tx) -> Result<std::int64_t> {
-        CONSIGN_CHECK(tx.execute("INSERT INTO log_streams(job, epoch, size) VALUES ($1,$2,0) ON CONFLICT(job) "
-                                 "DO UPDATE SET epoch=excluded.epoch WHERE log_streams.epoch < excluded.epoch",
-                                 {job, epoch}));
+        CONSIGN_CHECK(
+            tx.execute("INSERT INTO log_streams(job, epoch, size) VALUES ($1,$2,0) ON CONFLICT(job) "
+                       "DO UPDATE SET epoch=excluded.epoch WHERE log_streams.epoch < excluded.epoch",
+                       {job, epoch}));
         CONSIGN_TRY(now, stream(tx, job));
         return now.size;
     });
 }
 
-net::Async<Result<LogStore::Appended>> LogStore::append(JobId job, std::int64_t epoch, std::int64_t offset, std::string data) {
-    auto outcome = co_await db_->write([job, epoch, offset, data = std::move(data)](store::Transaction& tx) -> Result<Appended> {
-        CONSIGN_TRY(now, stream(tx, job));
-        if (now.epoch != epoch)
-            return fail(Code::lease_lost, std::format("the log of job {} belongs to epoch {}, not {}", job.str(), now.epoch, epoch));
-        if (offset != now.size) return Appended{false, now.size};
-        const auto size = now.size + static_cast<std::int64_t>(data.size());
-        if (size > kStreamLimitBytes)
-            return fail(Code::too_large, std::format("the log of job {} has reached its limit of 1 GiB", job.str()));
-        if (data.empty()) return Appended{true, size};
-        CONSIGN_CHECK(tx.execute("INSERT INTO log_pieces(job, start, data) VALUES ($1,$2,$3)", {job, offset, as_bytes(data)}));
-        CONSIGN_CHECK(tx.execute("UPDATE log_streams SET size=$2 WHERE job=$1", {job, size}));
-        return Appended{true, size};
-    });
+net::Async<Result<LogStore::Appended>> LogStore::append(JobId job, std::int64_t epoch, std::int64_t offset,
+                                                        std::string data) {
+    auto outcome = co_await db_->write(
+        [job, epoch, offset, data = std::move(data)](store::Transaction& tx) -> Result<Appended> {
+            CONSIGN_TRY(now, stream(tx, job));
+            if (now.epoch != epoch)
+                return fail(Code::lease_lost, std::format("the log of job {} belongs to epoch {}, not {}",
+                                                          job.str(), now.epoch, epoch));
+            if (offset != now.size) return Appended{false, now.size};
+            const auto size = now.size + static_cast<std::int64_t>(data.size());
+            if (size > kStreamLimitBytes)
+                return fail(Code::too_large,
+                            std::format("the log of job {} has reached its limit of 1 GiB", job.str()));
+            if (data.empty()) return Appended{true, size};
+            CONSIGN_CHECK(tx.execute("INSERT INTO log_pieces(job, start, data) VALUES ($1,$2,$3)",
+                                     {job, offset, as_bytes(data)}));
+            CONSIGN_CHECK(tx.execute("UPDATE log_streams SET size=$2 WHERE job=$1", {job, size}));
+            return Appended{true, size};
+        });
     if (outcome && outcome->accepted) mailbox(job).notify();
     co_return outcome;
 }
@@ -81,6 +88,8 @@ net::Async<Result<LogStore::Page>> LogStore::read(JobId job, std::int64_t offset
     });
 }
 
-net::Mailbox& LogStore::mailbox(const JobId& job) { return mailboxes_[std::hash<JobId>{}(job) % mailboxes_.size()]; }
+net::Mailbox& LogStore::mailbox(const JobId& job) {
+    return mailboxes_[std::hash<JobId>{}(job) % mailboxes_.size()];
+}
 
 } // namespace consign::ims

@@ -10,8 +10,8 @@ class LogStore {
   public:
     static Result<std::unique_ptr<LogStore>> open(const std::filesystem::path& file);
 
-    /// From now on only pieces of `epoch` (or a later one) are taken; returns the stream's size. Called with every
-    /// new lease, so that a holder of an old one cannot add a line.
+    /// From now on only pieces of `epoch` (or a later one) are taken; returns the stream's size. Called with
+    /// every new lease, so that a holder of an old one cannot add a line.
     net::Async<Result<std::int64_t>> fence(JobId job, std::int64_t epoch);
 
     struct Appended {

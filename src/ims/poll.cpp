@@ -9,8 +9,8 @@ namespace {
 using protocol::PollRequest;
 using protocol::PollResponse;
 
-/// One poll of an agent. A newer one makes it stale: its connection is most likely dead, and a job that it claimed would
-/// lie unheard until the lease runs out.
+/// One poll of an agent. A newer one makes it stale: its connection is most likely dead, and a job that it
+/// claimed would lie unheard until the lease runs out.
 class Attendance {
   public:
     explicit Attendance(std::shared_ptr<Presence> presence) : presence_(std::move(presence)) {
@@ -43,15 +43,18 @@ Error superseded() {
 
 /// Makes an unknown session the agent's current one; a known older one is refused for good.
 Result<void> take_over(Change& change, const AgentId& agent, const SessionId& session) {
-    CONSIGN_TRY(known, change.tx.query_one("SELECT agent, superseded FROM agent_sessions WHERE id=$1", {session}, [](const store::Row& row) {
-        return std::pair(row.id<AgentId>(0), row.boolean(1));
-    }));
+    CONSIGN_TRY(known, change.tx.query_one("SELECT agent, superseded FROM agent_sessions WHERE id=$1",
+                                           {session}, [](const store::Row& row) {
+                                               return std::pair(row.id<AgentId>(0), row.boolean(1));
+                                           }));
     if (known) {
         if (known->first != agent || known->second) return std::unexpected(superseded());
         return {};
     }
-    CONSIGN_CHECK(change.tx.execute("UPDATE agent_sessions SET superseded=1 WHERE agent=$1 AND superseded=0", {agent}));
-    CONSIGN_CHECK(change.tx.execute("INSERT INTO agent_sessions(id, agent, started_at) VALUES ($1,$2,$3)", {session, agent, change.now}));
+    CONSIGN_CHECK(
+        change.tx.execute("UPDATE agent_sessions SET superseded=1 WHERE agent=$1 AND superseded=0", {agent}));
+    CONSIGN_CHECK(change.tx.execute("INSERT INTO agent_sessions(id, agent, started_at) VALUES ($1,$2,$3)",
+                                    {session, agent, change.now}));
     return change.event({.kind = "agent.session", .detail = agent.str()});
 }
 
@@ -60,23 +63,27 @@ struct Work {
     std::vector<JobId> cancel, lost;
 };
 
-/// Renews what the agent lists, takes back what it holds and does not list (the answer that carried it was lost, or the
-/// agent forgot it in a crash), then claims.
-Result<Work> reconcile(Change& change, const AgentEntry& agent, const PollRequest& request, std::chrono::seconds lease) {
+/// Renews what the agent lists, takes back what it holds and does not list (the answer that carried it was
+/// lost, or the agent forgot it in a crash), then claims.
+Result<Work> reconcile(Change& change, const AgentEntry& agent, const PollRequest& request,
+                       std::chrono::seconds lease) {
     Work work;
     CONSIGN_TRY(held, jobs::find(change.tx, "agent=$1 AND state IN ('leased', 'running')", {agent.id}));
     for (const auto& running : request.running) {
-        const auto mine = std::ranges::find_if(held, [&](const Job& job) { return job.id == running.job && job.epoch == running.epoch; });
+        const auto mine = std::ranges::find_if(
+            held, [&](const Job& job) { return job.id == running.job && job.epoch == running.epoch; });
         if (mine == held.end()) {
             work.lost.push_back(running.job);
             continue;
         }
-        CONSIGN_CHECK(change.tx.execute("UPDATE jobs SET deadline=$2, session=$3 WHERE id=$1", {mine->id, change.now + lease, request.session}));
+        CONSIGN_CHECK(change.tx.execute("UPDATE jobs SET deadline=$2, session=$3 WHERE id=$1",
+                                        {mine->id, change.now + lease, request.session}));
         if (mine->cancel_requested) work.cancel.push_back(mine->id);
         held.erase(mine);
     }
     for (auto& job : held) {
-        const auto loss = job.state == model::JobState::leased ? jobs::Loss::never_started : jobs::Loss::expired;
+        const auto loss =
+            job.state == model::JobState::leased ? jobs::Loss::never_started : jobs::Loss::expired;
         CONSIGN_CHECK(jobs::lose(change, std::move(job), loss, "its agent no longer runs it"));
     }
     CONSIGN_TRY(claimed, jobs::claim(change, agent.pool(), agent.id, request.session, request.slots, lease));
@@ -85,17 +92,24 @@ Result<Work> reconcile(Change& change, const AgentEntry& agent, const PollReques
 }
 
 /// Whether a write is worth it: an idle poll costs one read, no commit.
-Result<bool> anything_to_do(store::Connection& c, const AgentEntry& agent, const PollRequest& request, Time now) {
-    CONSIGN_TRY(held, c.query_one("SELECT 1 FROM jobs WHERE agent=$1 AND state IN ('leased', 'running') LIMIT 1", {agent.id},
-                                  [](const store::Row&) { return true; }));
+Result<bool> anything_to_do(store::Connection& c, const AgentEntry& agent, const PollRequest& request,
+                            Time now) {
+    CONSIGN_TRY(held,
+                c.query_one("SELECT 1 FROM jobs WHERE agent=$1 AND state IN ('leased', 'running') LIMIT 1",
+                            {agent.id}, [](const store::Row&) { return true; }));
     if (held || !request.running.empty()) return true;
     if (request.slots <= 0) return false;
     const auto some = [](const store::Row&) { return true; };
-    CONSIGN_TRY(queued, agent.install ? c.query_one("SELECT 1 FROM jobs WHERE state = 'queued' AND install = $1 AND install IS NOT NULL "
-                                                    "AND not_before <= $2 LIMIT 1",
-                                                    {agent.install, now}, some)
-                                      : c.query_one("SELECT 1 FROM jobs WHERE state = 'queued' AND kind = 'build' AND not_before <= $1 LIMIT 1",
-                                                    {now}, some));
+    CONSIGN_TRY(
+        queued,
+        agent.install
+            ? c.query_one(
+                  "SELECT 1 FROM jobs WHERE state = 'queued' AND install = $1 AND install IS NOT NULL "
+                  "AND not_before <= $2 LIMIT 1",
+                  {agent.install, now}, some)
+            : c.query_one(
+                  "SELECT 1 FROM jobs WHERE state = 'queued' AND kind = 'build' AND not_before <= $1 LIMIT 1",
+                  {now}, some));
     return queued.has_value();
 }
 
@@ -111,7 +125,8 @@ net::Async<Result<protocol::Lease>> to_lease(Core& core, Job job) {
                               .spec = std::move(spec)};
 }
 
-/// Cancels that this session has not heard of. The answer lists all of them; only a new one is worth waking up for.
+/// Cancels that this session has not heard of. The answer lists all of them; only a new one is worth waking
+/// up for.
 bool note_cancels(Presence& presence, const std::vector<JobId>& cancels) {
     std::lock_guard lock(presence.mutex);
     bool news = false;
@@ -125,7 +140,8 @@ bool note_cancels(Presence& presence, const std::vector<JobId>& cancels) {
 net::Async<Result<net::Response>> poll(Call& call) {
     CONSIGN_CO_TRY(request, call.json<PollRequest>());
     if (request.session.empty() || request.slots < 0 || request.slots > 1024 || request.wait_s < 0)
-        co_return fail(Code::invalid_argument, "a poll needs a session, slots of 0 to 1024 and a wait_s of 0 to 55");
+        co_return fail(Code::invalid_argument,
+                       "a poll needs a session, slots of 0 to 1024 and a wait_s of 0 to 55");
     Core& core = call.core;
     const AgentEntry agent = *call.caller.agent;
     const auto lease = core.options.lease;
@@ -138,7 +154,9 @@ net::Async<Result<net::Response>> poll(Call& call) {
         known = agent.presence->session == request.session;
     }
     if (!known) {
-        CONSIGN_CO_CHECK(co_await core.change([id = agent.id, session = request.session](Change& change) { return take_over(change, id, session); }));
+        CONSIGN_CO_CHECK(co_await core.change([id = agent.id, session = request.session](Change& change) {
+            return take_over(change, id, session);
+        }));
         std::lock_guard lock(agent.presence->mutex);
         agent.presence->session = request.session;
         agent.presence->told.clear();
@@ -148,14 +166,19 @@ net::Async<Result<net::Response>> poll(Call& call) {
 
     PollResponse response;
     response.next = {.wait_s = 50, .renew_s = static_cast<int>(lease.count() / 3)};
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(std::min(request.wait_s, 55));
+    const auto deadline =
+        std::chrono::steady_clock::now() + std::chrono::seconds(std::min(request.wait_s, 55));
     Dispatcher::Place place(core.dispatcher, agent.pool(), agent.presence);
     for (bool last = false;;) {
         const auto seen = agent.presence->mailbox.version(); // before we look
         place.enter();
-        CONSIGN_CO_TRY(busy, co_await core.db->read([agent, request, now = core.clock.now()](store::Connection& c) { return anything_to_do(c, agent, request, now); }));
+        CONSIGN_CO_TRY(busy,
+                       co_await core.db->read([agent, request, now = core.clock.now()](store::Connection& c) {
+                           return anything_to_do(c, agent, request, now);
+                       }));
         if (busy) {
-            auto work = co_await core.change([agent, request, lease, generation = attendance.generation()](Change& change) -> Result<Work> {
+            auto work = co_await core.change([agent, request, lease, generation = attendance.generation()](
+                                                 Change& change) -> Result<Work> {
                 if (!Attendance::newest(*agent.presence, generation)) return Work{};
                 return reconcile(change, agent, request, lease);
             });
@@ -181,10 +204,12 @@ net::Async<Result<net::Response>> poll(Call& call) {
         if (woken == net::Wake::draining) break;
         last = woken == net::Wake::deadline;
         if (const auto now = core.directory.agent(agent.id); !now || now->revoked)
-            co_return fail(Code::unauthenticated, std::format("agent {} is revoked", agent.id.str()), "enrol the agent again");
+            co_return fail(Code::unauthenticated, std::format("agent {} is revoked", agent.id.str()),
+                           "enrol the agent again");
     }
     core.counters.leases += response.leases.size();
-    if (response.leases.empty() && response.cancel.empty() && response.lost.empty()) co_return net::Response::empty(204);
+    if (response.leases.empty() && response.cancel.empty() && response.lost.empty())
+        co_return net::Response::empty(204);
     co_return answer(response);
 }
 

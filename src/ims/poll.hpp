@@ -3,7 +3,8 @@
 
 namespace consign::ims {
 
-/// POST /v1/agent/poll: reconciles what the agent holds, then answers with work, a cancel or a loss at once, or parks.
+/// POST /v1/agent/poll: reconciles what the agent holds, then answers with work, a cancel or a loss at once,
+/// or parks.
 net::Async<Result<net::Response>> poll(Call& call);
 
 } // namespace consign::ims

@@ -68,28 +68,34 @@ oci::Grant grant_of(const Caller& caller) {
     using enum oci::Action;
     // An install agent's own token opens nothing here: it pulls with the one-time token of its job.
     if (caller.agent)
-        return caller.agent->kind == protocol::AgentKind::build ? oci::Grant{{{"*", {pull, push}, {}}}} : oci::Grant{};
+        return caller.agent->kind == protocol::AgentKind::build ? oci::Grant{{{"*", {pull, push}, {}}}}
+                                                                : oci::Grant{};
     if (!caller.user) return {};
     switch (caller.user->role) {
-    case protocol::Role::viewer: return {{{"*", {pull}, {}}}};
-    case protocol::Role::ci: return {{{"*", {pull, push}, {}}}};
+    case protocol::Role::viewer:
+        return {{{"*", {pull}, {}}}};
+    case protocol::Role::ci:
+        return {{{"*", {pull, push}, {}}}};
     case protocol::Role::operator_:
-    case protocol::Role::owner: break;
+    case protocol::Role::owner:
+        break;
     }
     return {{{"*", {pull, push, delete_}, {}}}};
 }
 
 Result<protocol::PullToken> make_pull_token(Change& change, const JobId& job, std::int64_t epoch,
-                                            const protocol::ArtifactRef& artifact, std::string_view registry_url) {
+                                            const protocol::ArtifactRef& artifact,
+                                            std::string_view registry_url) {
     protocol::PullToken token{.registry = std::string(registry_url),
                               .repository = artifact.repository,
                               .digest = artifact.digest,
                               .username = "pull",
                               .password = random_token(kPullTokenPrefix),
                               .expires_at = change.now + kPullTokenTtl};
-    CONSIGN_CHECK(change.tx.execute(
-        "INSERT INTO pull_tokens(id, hash, job, epoch, repository, digest, expires_at) VALUES ($1,$2,$3,$4,$5,$6,$7)",
-        {TokenId::make(change.now), sha256_hex(token.password), job, epoch, artifact.repository, artifact.digest.str(), token.expires_at}));
+    CONSIGN_CHECK(change.tx.execute("INSERT INTO pull_tokens(id, hash, job, epoch, repository, digest, "
+                                    "expires_at) VALUES ($1,$2,$3,$4,$5,$6,$7)",
+                                    {TokenId::make(change.now), sha256_hex(token.password), job, epoch,
+                                     artifact.repository, artifact.digest.str(), token.expires_at}));
     return token;
 }
 
@@ -102,27 +108,40 @@ net::Async<Result<PullSession>> redeem_pull_token(Core& core, std::string token,
         Time expires_at;
         std::optional<Time> redeemed_at;
     };
-    // A refusal must be recorded, so the closure succeeds with the refusal as its value: an error would roll it back.
+    // A refusal must be recorded, so the closure succeeds with the refusal as its value: an error would roll
+    // it back.
     using Verdict = std::expected<PullSession, Error>;
-    auto verdict = co_await core.change([hash = sha256_hex(token), remote](Change& change) -> Result<Verdict> {
+    auto verdict = co_await core.change([hash = sha256_hex(token),
+                                         remote](Change& change) -> Result<Verdict> {
         CONSIGN_TRY(row, change.tx.query_one(
-                             "SELECT id, job, epoch, repository, digest, expires_at, redeemed_at FROM pull_tokens WHERE hash=$1", {hash},
-                             [](const store::Row& r) {
-                                 return Row{r.id<TokenId>(0), r.id<JobId>(1), r.integer(2),
-                                            {r.string(3), Digest::parse(r.text(4)).value_or(Digest{})}, r.time(5), r.optional_time(6)};
+                             "SELECT id, job, epoch, repository, digest, expires_at, redeemed_at FROM "
+                             "pull_tokens WHERE hash=$1",
+                             {hash}, [](const store::Row& r) {
+                                 return Row{r.id<TokenId>(0),
+                                            r.id<JobId>(1),
+                                            r.integer(2),
+                                            {r.string(3), Digest::parse(r.text(4)).value_or(Digest{})},
+                                            r.time(5),
+                                            r.optional_time(6)};
                              }));
         if (!row) return Verdict(fail(Code::unauthenticated, "unknown pull token"));
         const auto refuse = [&](std::string_view why) -> Result<Verdict> {
             CONSIGN_CHECK(change.audit(remote, "pull_token.refused", row->job.str(), why));
-            CONSIGN_CHECK(change.event({.kind = "pull_token.refused", .job = row->job, .detail = std::format("{}, from {}", why, remote)}));
-            return Verdict(fail(Code::unauthenticated, std::format("this pull token {}", why), "the agent asks for a new one per job"));
+            CONSIGN_CHECK(change.event({.kind = "pull_token.refused",
+                                        .job = row->job,
+                                        .detail = std::format("{}, from {}", why, remote)}));
+            return Verdict(fail(Code::unauthenticated, std::format("this pull token {}", why),
+                                "the agent asks for a new one per job"));
         };
         if (row->redeemed_at) return refuse("was used already");
         if (row->expires_at < change.now) return refuse("has expired");
         CONSIGN_TRY(job, jobs::get(change.tx, row->job));
-        if (!model::is_held(job.state) || job.epoch != row->epoch) return refuse("belongs to a job that has ended");
-        CONSIGN_CHECK(change.tx.execute("UPDATE pull_tokens SET redeemed_at=$2, redeemed_from=$3 WHERE id=$1", {row->id, change.now, remote}));
-        CONSIGN_CHECK(change.audit(remote, "pull_token.redeemed", row->job.str(), row->artifact.repository + "@" + row->artifact.digest.str()));
+        if (!model::is_held(job.state) || job.epoch != row->epoch)
+            return refuse("belongs to a job that has ended");
+        CONSIGN_CHECK(change.tx.execute("UPDATE pull_tokens SET redeemed_at=$2, redeemed_from=$3 WHERE id=$1",
+                                        {row->id, change.now, remote}));
+        CONSIGN_CHECK(change.audit(remote, "pull_token.redeemed", row->job.str(),
+                                   row->artifact.repository + "@" + row->artifact.digest.str()));
         return Verdict(PullSession{row->id, row->artifact});
     });
     if (!verdict) co_return std::unexpected(verdict.error());
@@ -131,9 +150,10 @@ net::Async<Result<PullSession>> redeem_pull_token(Core& core, std::string token,
 
 net::Async<Result<bool>> pull_session_live(Core& core, TokenId id) {
     co_return co_await core.db->read([id](store::Connection& c) -> Result<bool> {
-        CONSIGN_TRY(live, c.query_one("SELECT 1 FROM pull_tokens t JOIN jobs j ON j.id = t.job WHERE t.id=$1 AND "
-                                      "j.epoch = t.epoch AND j.state IN ('leased', 'running')",
-                                      {id}, [](const store::Row&) { return true; }));
+        CONSIGN_TRY(live,
+                    c.query_one("SELECT 1 FROM pull_tokens t JOIN jobs j ON j.id = t.job WHERE t.id=$1 AND "
+                                "j.epoch = t.epoch AND j.state IN ('leased', 'running')",
+                                {id}, [](const store::Row&) { return true; }));
         return live.has_value();
     });
 }
@@ -145,10 +165,14 @@ RegistryHolder registry_holder(const Caller& caller) {
     return holder;
 }
 
-std::string sign_registry_token(const Core& core, const oci::Grant& grant, const RegistryHolder& holder, std::chrono::seconds ttl) {
+std::string sign_registry_token(const Core& core, const oci::Grant& grant, const RegistryHolder& holder,
+                                std::chrono::seconds ttl) {
     const auto now = to_millis(core.clock.now()) / 1000;
-    json::Value claims{{"iss", core.vendor.id},     {"aud", kRegistryAudience}, {"iat", now},
-                       {"exp", now + ttl.count()}, {"access", to_json(grant)}};
+    json::Value claims{{"iss", core.vendor.id},
+                       {"aud", kRegistryAudience},
+                       {"iat", now},
+                       {"exp", now + ttl.count()},
+                       {"access", to_json(grant)}};
     if (holder.user) claims["user"] = holder.user->str();
     if (holder.agent) claims["agent"] = holder.agent->str();
     if (holder.pull) claims["pull"] = holder.pull->str();
@@ -157,10 +181,13 @@ std::string sign_registry_token(const Core& core, const oci::Grant& grant, const
 
 net::Async<Result<oci::Grant>> authorise_registry(Core& core, std::string authorization) {
     if (!authorization.starts_with("Bearer ")) co_return fail(Code::unauthenticated, "a token is needed");
-    CONSIGN_CO_TRY(raw, jwt::verify(std::string_view(authorization).substr(7), core.vendor.token_public_key, core.clock.now()));
+    CONSIGN_CO_TRY(raw, jwt::verify(std::string_view(authorization).substr(7), core.vendor.token_public_key,
+                                    core.clock.now()));
     auto claims = json::decode<RegistryClaims>(raw);
-    if (!claims || claims->aud != kRegistryAudience) co_return fail(Code::unauthenticated, "this token is not for the registry");
-    if (claims->user && !core.directory.has_user(*claims->user)) co_return fail(Code::unauthenticated, "the token was revoked");
+    if (!claims || claims->aud != kRegistryAudience)
+        co_return fail(Code::unauthenticated, "this token is not for the registry");
+    if (claims->user && !core.directory.has_user(*claims->user))
+        co_return fail(Code::unauthenticated, "the token was revoked");
     if (claims->agent) {
         const auto agent = core.directory.agent(*claims->agent);
         if (!agent || agent->revoked) co_return fail(Code::unauthenticated, "the agent was revoked");

@@ -9,15 +9,18 @@ namespace {
 Result<std::optional<protocol::WaitingFor>> blocked_by(store::Connection& c, const Job& job) {
     if (job.deploy) {
         CONSIGN_TRY(running, deploys::is_running(c, job.deploy));
-        if (!running) return protocol::WaitingFor{"an earlier deploy of the same install", "it starts by itself after that"};
+        if (!running)
+            return protocol::WaitingFor{"an earlier deploy of the same install",
+                                        "it starts by itself after that"};
     }
     std::string names;
-    CONSIGN_CHECK(c.query("SELECT j.component, j.state FROM job_dependencies d JOIN jobs j ON j.id = d.depends_on "
-                          "WHERE d.job=$1 AND j.state <> 'succeeded'",
-                          {job.id}, [&](const store::Row& row) {
-                              names += std::format("{}{} ({})", names.empty() ? "" : ", ", row.text(0), row.text(1));
-                              return true;
-                          }));
+    CONSIGN_CHECK(
+        c.query("SELECT j.component, j.state FROM job_dependencies d JOIN jobs j ON j.id = d.depends_on "
+                "WHERE d.job=$1 AND j.state <> 'succeeded'",
+                {job.id}, [&](const store::Row& row) {
+                    names += std::format("{}{} ({})", names.empty() ? "" : ", ", row.text(0), row.text(1));
+                    return true;
+                }));
     if (names.empty()) return std::nullopt;
     return protocol::WaitingFor{"dependency " + names, "it starts by itself when they have succeeded"};
 }
@@ -51,19 +54,21 @@ Result<protocol::JobView> job(store::Connection& c, const Job& job, Detail detai
         view.waiting_for = std::move(waiting);
     }
     if (detail == Detail::full) {
-        CONSIGN_TRY(steps, c.query_all("SELECT attempt, seq, name, state, detail, started_at, finished_at FROM job_steps "
-                                       "WHERE job=$1 ORDER BY attempt, seq",
-                                       {job.id}, [](const store::Row& row) {
-                                           return protocol::StepView{
-                                               .attempt = static_cast<int>(row.integer(0)),
-                                               .seq = static_cast<int>(row.integer(1)),
-                                               .name = row.string(2),
-                                               .state = json::enum_from<protocol::StepState>(row.text(3))
-                                                            .value_or(protocol::StepState::failed),
-                                               .detail = row.string(4),
-                                               .started_at = row.time(5),
-                                               .finished_at = row.optional_time(6)};
-                                       }));
+        CONSIGN_TRY(
+            steps,
+            c.query_all("SELECT attempt, seq, name, state, detail, started_at, finished_at FROM job_steps "
+                        "WHERE job=$1 ORDER BY attempt, seq",
+                        {job.id}, [](const store::Row& row) {
+                            return protocol::StepView{.attempt = static_cast<int>(row.integer(0)),
+                                                      .seq = static_cast<int>(row.integer(1)),
+                                                      .name = row.string(2),
+                                                      .state =
+                                                          json::enum_from<protocol::StepState>(row.text(3))
+                                                              .value_or(protocol::StepState::failed),
+                                                      .detail = row.string(4),
+                                                      .started_at = row.time(5),
+                                                      .finished_at = row.optional_time(6)};
+                        }));
         view.steps = std::move(steps);
     }
     return view;

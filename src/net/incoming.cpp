@@ -26,9 +26,10 @@ Async<Result<std::string>> Incoming::read_head(std::size_t limit_bytes, SteadyTi
         if (searched == 0 && start > 0) consume(start);
         // A TLS client at a plain port sends no line end and would wait for an answer until a deadline.
         if (!pending_.empty() && (pending_[0] <= ' ' || pending_[0] >= 0x7f))
-            co_return fail(Code::invalid_argument, pending_[0] == 0x15 || pending_[0] == 0x16
-                                                       ? "these are bytes of TLS where plain HTTP was expected"
-                                                       : "the message does not begin as HTTP does");
+            co_return fail(Code::invalid_argument,
+                           pending_[0] == 0x15 || pending_[0] == 0x16
+                               ? "these are bytes of TLS where plain HTTP was expected"
+                               : "the message does not begin as HTTP does");
         const auto end = find_head_end(pending_, searched);
         if (end != std::string::npos && end <= limit_bytes) {
             std::string head = pending_.substr(0, end);

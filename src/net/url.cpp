@@ -64,13 +64,15 @@ Result<Url> Url::parse(std::string_view text) {
 
 Result<Url> Url::resolve(std::string_view reference) const {
     const auto relative = urls::parse_uri_reference({reference.data(), reference.size()});
-    if (!relative) return fail(Code::invalid_argument, in_quotes(reference) + " is not a valid URL reference");
+    if (!relative)
+        return fail(Code::invalid_argument, in_quotes(reference) + " is not a valid URL reference");
     const std::string own = str();
     const auto base = urls::parse_uri({own.data(), own.size()});
     if (!base) return fail(Code::invalid_argument, in_quotes(own) + " is not a valid URL");
     urls::url out;
     if (!urls::resolve(*base, *relative, out))
-        return fail(Code::invalid_argument, in_quotes(reference) + " does not resolve against " + in_quotes(own));
+        return fail(Code::invalid_argument,
+                    in_quotes(reference) + " does not resolve against " + in_quotes(own));
     return split(out, reference);
 }
 

@@ -40,7 +40,7 @@ std::unexpected<Error> unknown_upload(const std::string& id) {
 }
 
 Result<std::uint64_t> size_of(const Fd& file, const fs::path& path) {
-    struct ::stat status {};
+    struct ::stat status{};
     if (::fstat(file.get(), &status) != 0) return fail_errno("stat " + path.string(), errno);
     return static_cast<std::uint64_t>(status.st_size);
 }
@@ -108,7 +108,7 @@ class FileBlobStore final : public BlobStore {
     net::Async<Result<std::optional<Stat>>> stat(Digest digest) override {
         co_return co_await pool_.run(
             [paths = paths_, digest = std::move(digest)]() -> Result<std::optional<Stat>> {
-                struct ::stat status {};
+                struct ::stat status{};
                 const auto path = paths->blob(digest);
                 if (::stat(path.c_str(), &status) == 0)
                     return Stat{static_cast<std::uint64_t>(status.st_size)};

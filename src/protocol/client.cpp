@@ -27,7 +27,8 @@ net::Async<Result<std::string>> ApiClient::send(net::Verb verb, std::string path
     CONSIGN_CO_TRY(response, co_await http_.send(std::move(request)));
     CONSIGN_CO_TRY(text, co_await net::read_all(*response.body, kAnswerLimitBytes));
     if (!response.ok())
-        co_return std::unexpected(net::error_from(response.status, response.headers.get("Content-Type"), text));
+        co_return std::unexpected(
+            net::error_from(response.status, response.headers.get("Content-Type"), text));
     co_return std::move(text);
 }
 

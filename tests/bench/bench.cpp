@@ -16,7 +16,8 @@ namespace bench {
 double quantile(std::vector<double> values, double q) {
     if (values.empty()) return 0;
     std::ranges::sort(values);
-    return values[std::min(values.size() - 1, static_cast<std::size_t>(q * static_cast<double>(values.size())))];
+    return values[std::min(values.size() - 1,
+                           static_cast<std::size_t>(q * static_cast<double>(values.size())))];
 }
 
 double median_of(int rounds, const std::function<double()>& round) {
@@ -48,9 +49,12 @@ void give_up(std::string_view doing, const Error& error) {
     std::exit(1);
 }
 
-Process::Process(const std::filesystem::path& binary, std::vector<std::string> arguments, std::filesystem::path log)
+Process::Process(const std::filesystem::path& binary, std::vector<std::string> arguments,
+                 std::filesystem::path log)
     : log_(std::move(log)), output_(need(open_file(log_, O_CREAT | O_WRONLY | O_APPEND), "open a log")) {
-    Command command{.argv = {std::filesystem::absolute(binary).string()}, .directory = ".", .environment = minimal_environment()};
+    Command command{.argv = {std::filesystem::absolute(binary).string()},
+                    .directory = ".",
+                    .environment = minimal_environment()};
     for (auto& argument : arguments) command.argv.push_back(std::move(argument));
     process_ = need(Subprocess::spawn(command, output_.get()), "start consign");
 }
@@ -70,12 +74,16 @@ std::string Process::wait_for(std::string_view key) {
         }
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
-    give_up("wait for a process", Error{Code::timed_out, std::string(key) + " does not come: " + log_.string()});
+    give_up("wait for a process",
+            Error{Code::timed_out, std::string(key) + " does not come: " + log_.string()});
 }
 
-Server::Server(const std::filesystem::path& binary) : directory_(need(TemporaryDirectory::make("consign-bench"), "make a directory")) {
+Server::Server(const std::filesystem::path& binary)
+    : directory_(need(TemporaryDirectory::make("consign-bench"), "make a directory")) {
     const auto data = directory_.path() / "ims";
-    process_.emplace(binary, std::vector<std::string>{"ims", "--data", data.string(), "--listen", "127.0.0.1:0"}, directory_.path() / "ims.log");
+    process_.emplace(binary,
+                     std::vector<std::string>{"ims", "--data", data.string(), "--listen", "127.0.0.1:0"},
+                     directory_.path() / "ims.log");
     url_ = need(net::Url::parse(process_->wait_for("url=")), "read the URL");
     token_ = need(read_file(data / "owner.token"), "read the token");
     while (token_.ends_with('\n')) token_.pop_back();
@@ -94,30 +102,43 @@ net::Async<Result<void>> apply_load_app(protocol::ApiClient& api) {
     // The payload of a job is its spec: this makes it about 1 KiB.
     const std::string toml = "app = \"load\"\n[[component]]\nname = \"job\"\ntype = \"bundle\"\n"
                              "source = { git = \"https://git.invalid/load\", ref = \"main\" }\n"
-                             "[component.run]\nenvironment = { PAYLOAD = \"" + std::string(640, 'x') + "\" }\n";
-    CONSIGN_CO_CHECK(co_await api.call<protocol::AppView>(net::Verb::put, "/v1/apps/load", protocol::ApplyAppRequest{.toml = toml}));
+                             "[component.run]\nenvironment = { PAYLOAD = \"" +
+                             std::string(640, 'x') + "\" }\n";
+    CONSIGN_CO_CHECK(co_await api.call<protocol::AppView>(net::Verb::put, "/v1/apps/load",
+                                                          protocol::ApplyAppRequest{.toml = toml}));
     co_return Result<void>{};
 }
 
 net::Async<Result<void>> enqueue(protocol::ApiClient& api) {
-    CONSIGN_CO_CHECK(co_await api.call<protocol::List<protocol::BuildView>>(net::Verb::post, "/v1/builds", protocol::CreateBuildsRequest{.app = "load"}));
+    CONSIGN_CO_CHECK(co_await api.call<protocol::List<protocol::BuildView>>(
+        net::Verb::post, "/v1/builds", protocol::CreateBuildsRequest{.app = "load"}));
     co_return Result<void>{};
 }
 
 net::Async<Result<std::string>> enroll_agent(protocol::ApiClient& owner) {
-    CONSIGN_CO_TRY(token, co_await owner.call<protocol::EnrollTokenView>(net::Verb::post, "/v1/agents/enroll-token", protocol::EnrollTokenRequest{}));
+    CONSIGN_CO_TRY(token, co_await owner.call<protocol::EnrollTokenView>(
+                              net::Verb::post, "/v1/agents/enroll-token", protocol::EnrollTokenRequest{}));
     const auto key = PrivateKey::generate();
-    CONSIGN_CO_TRY(enrolled, co_await owner.call<protocol::EnrollResponse>(net::Verb::post, "/v1/agents/enroll",
-                                                                          protocol::EnrollRequest{.token = token.token,
-                                                                                                  .public_key = key.public_key().to_pem(),
-                                                                                                  .kind = protocol::AgentKind::build,
-                                                                                                  .version = "bench",
-                                                                                                  .hostname = "bench"}));
+    CONSIGN_CO_TRY(enrolled, co_await owner.call<protocol::EnrollResponse>(
+                                 net::Verb::post, "/v1/agents/enroll",
+                                 protocol::EnrollRequest{.token = token.token,
+                                                         .public_key = key.public_key().to_pem(),
+                                                         .kind = protocol::AgentKind::build,
+                                                         .version = "bench",
+                                                         .hostname = "bench"}));
     const auto now = to_millis(SystemClock().now()) / 1000;
-    const json::Value claims{{"iss", enrolled.agent.str()}, {"sub", enrolled.agent.str()}, {"aud", enrolled.ims}, {"iat", now}, {"exp", now + 60}, {"jti", random_token("j")}};
-    const auto form = "grant_type=client_credentials&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer"
-                      "&client_assertion=" + jwt::sign(claims, key);
-    CONSIGN_CO_TRY(text, co_await owner.send(net::Verb::post, "/v1/token", form, "application/x-www-form-urlencoded"));
+    const json::Value claims{{"iss", enrolled.agent.str()},
+                             {"sub", enrolled.agent.str()},
+                             {"aud", enrolled.ims},
+                             {"iat", now},
+                             {"exp", now + 60},
+                             {"jti", random_token("j")}};
+    const auto form = "grant_type=client_credentials&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%"
+                      "3Aclient-assertion-type%3Ajwt-bearer"
+                      "&client_assertion=" +
+                      jwt::sign(claims, key);
+    CONSIGN_CO_TRY(
+        text, co_await owner.send(net::Verb::post, "/v1/token", form, "application/x-www-form-urlencoded"));
     CONSIGN_CO_TRY(access, json::decode_text<protocol::TokenResponse>(text));
     co_return access.access_token;
 }

@@ -14,7 +14,9 @@ namespace bench {
 using namespace consign;
 using Clock = std::chrono::steady_clock;
 
-inline double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+inline double seconds_since(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 /// The value at `quantile` (0..1) of `values`.
 double quantile(std::vector<double> values, double quantile);
@@ -29,7 +31,8 @@ double cpu_seconds(pid_t pid);
 
 /// A failed step of a bench ends the program with the reason.
 [[noreturn]] void give_up(std::string_view doing, const Error& error);
-template <class T> T need(Result<T> result, std::string_view doing) {
+template <class T>
+T need(Result<T> result, std::string_view doing) {
     if (!result) give_up(doing, result.error());
     if constexpr (!std::is_void_v<T>) return std::move(*result);
 }
@@ -37,7 +40,8 @@ template <class T> T need(Result<T> result, std::string_view doing) {
 /// `binary` run with `arguments`, its output in a file; ended with SIGTERM on destruction.
 class Process {
   public:
-    Process(const std::filesystem::path& binary, std::vector<std::string> arguments, std::filesystem::path log);
+    Process(const std::filesystem::path& binary, std::vector<std::string> arguments,
+            std::filesystem::path log);
     ~Process();
     pid_t pid() const { return process_->pid(); }
     /// Waits until the log has a word that begins with `key`, gives the rest of that word.

@@ -1,4 +1,5 @@
-// The job engine over HTTP: durable enqueue → lease → start → complete, synchronous=FULL, 1 KiB payload, history kept.
+// The job engine over HTTP: durable enqueue → lease → start → complete, synchronous=FULL, 1 KiB payload,
+// history kept.
 #include "bench.hpp"
 #include <format>
 #include <iostream>
@@ -16,13 +17,17 @@ net::Async<Result<void>> cycle(Worker& worker, protocol::ApiClient& owner) {
     CONSIGN_CO_CHECK(co_await enqueue(owner));
     auto& api = worker.agent->api();
     for (;;) {
-        CONSIGN_CO_TRY(work, co_await api.call<protocol::PollResponse>(net::Verb::post, "/v1/agent/poll", worker.poll));
+        CONSIGN_CO_TRY(
+            work, co_await api.call<protocol::PollResponse>(net::Verb::post, "/v1/agent/poll", worker.poll));
         if (work.leases.empty()) continue;
         const auto& lease = work.leases.front();
         const protocol::CallOptions fenced{.epoch = lease.epoch};
         const auto path = "/v1/jobs/" + lease.job.str();
-        CONSIGN_CO_CHECK(co_await api.call<protocol::Empty>(net::Verb::post, path + "/start", nullptr, fenced));
-        CONSIGN_CO_CHECK(co_await api.call<protocol::Empty>(net::Verb::post, path + "/complete", protocol::CompleteRequest{.outcome = protocol::Outcome::failed, .error = "bench"}, fenced));
+        CONSIGN_CO_CHECK(
+            co_await api.call<protocol::Empty>(net::Verb::post, path + "/start", nullptr, fenced));
+        CONSIGN_CO_CHECK(co_await api.call<protocol::Empty>(
+            net::Verb::post, path + "/complete",
+            protocol::CompleteRequest{.outcome = protocol::Outcome::failed, .error = "bench"}, fenced));
         co_return Result<void>{};
     }
 }
@@ -35,12 +40,15 @@ struct Tally {
 
 net::Async<> work_until_end(Worker& worker, protocol::ApiClient& owner, Tally& tally) {
     while (Clock::now() < tally.end && !tally.error) {
-        if (auto done = co_await cycle(worker, owner); !done) tally.error = done.error();
-        else ++tally.cycles;
+        if (auto done = co_await cycle(worker, owner); !done)
+            tally.error = done.error();
+        else
+            ++tally.cycles;
     }
 }
 
-net::Async<Result<double>> rate(net::Executor executor, std::vector<Worker>& workers, protocol::ApiClient& owner, std::chrono::seconds duration) {
+net::Async<Result<double>> rate(net::Executor executor, std::vector<Worker>& workers,
+                                protocol::ApiClient& owner, std::chrono::seconds duration) {
     Tally tally{.end = Clock::now() + duration, .error = {}};
     net::TaskGroup group(executor);
     for (auto& worker : workers) group.spawn(work_until_end(worker, owner, tally));
@@ -56,7 +64,8 @@ double measure(const std::filesystem::path& binary, int count) {
     need(io.run(apply_load_app(owner.api())), "apply an app");
     std::vector<Worker> workers;
     for (int i = 0; i < count; ++i)
-        workers.push_back({.agent = std::make_unique<Client>(io, server, need(io.run(enroll_agent(owner.api())), "enrol"))});
+        workers.push_back({.agent = std::make_unique<Client>(
+                               io, server, need(io.run(enroll_agent(owner.api())), "enrol"))});
     need(io.run(rate(io.executor(), workers, owner.api(), std::chrono::seconds(1))), "warm up");
     return need(io.run(rate(io.executor(), workers, owner.api(), std::chrono::seconds(3))), "measure");
 }
@@ -69,7 +78,8 @@ int dispatch(const std::filesystem::path& binary) {
         one.push_back(measure(binary, 1));
         many.push_back(measure(binary, 64));
     }
-    std::cout << std::format("bench dispatch: cycles_per_s_1={:.0f} cycles_per_s_64={:.0f}\n", median(one), median(many));
+    std::cout << std::format("bench dispatch: cycles_per_s_1={:.0f} cycles_per_s_64={:.0f}\n", median(one),
+                             median(many));
     return 0;
 }
 

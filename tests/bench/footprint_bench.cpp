@@ -9,7 +9,9 @@ namespace {
 
 double stripped_mib(const std::filesystem::path& binary, const std::filesystem::path& scratch) {
     const auto copy = scratch / "consign.stripped";
-    const auto done = need(run({.argv = {"strip", "-o", copy.string(), binary.string()}, .directory = ".", .environment = minimal_environment()},
+    const auto done = need(run({.argv = {"strip", "-o", copy.string(), binary.string()},
+                                .directory = ".",
+                                .environment = minimal_environment()},
                                [](std::string_view text) { std::cerr << text; }),
                            "strip");
     if (!done.ok()) give_up("strip", Error{Code::failed, done.describe()});
@@ -18,7 +20,10 @@ double stripped_mib(const std::filesystem::path& binary, const std::filesystem::
 
 double start_ms(const std::filesystem::path& binary) {
     const auto start = Clock::now();
-    need(run({.argv = {std::filesystem::absolute(binary).string(), "--version"}, .directory = ".", .environment = minimal_environment()}, [](std::string_view) {}),
+    need(run({.argv = {std::filesystem::absolute(binary).string(), "--version"},
+              .directory = ".",
+              .environment = minimal_environment()},
+             [](std::string_view) {}),
          "consign --version");
     return seconds_since(start) * 1000;
 }
@@ -32,13 +37,24 @@ Idle idle(const std::filesystem::path& binary) {
     net::IoThread io;
     Client owner(io, server, server.owner_token());
     need(io.run(apply_load_app(owner.api())), "apply an app");
-    need(io.run(owner.api().call<protocol::InstallView>(net::Verb::post, "/v1/installs", protocol::CreateInstallRequest{.name = "acme", .app = "load"})), "make an install");
+    need(io.run(owner.api().call<protocol::InstallView>(
+             net::Verb::post, "/v1/installs", protocol::CreateInstallRequest{.name = "acme", .app = "load"})),
+         "make an install");
     const auto token = [&](const std::string& path) {
-        return need(io.run(owner.api().call<protocol::EnrollTokenView>(net::Verb::post, path, protocol::EnrollTokenRequest{})), "an enrolment token").token;
+        return need(io.run(owner.api().call<protocol::EnrollTokenView>(net::Verb::post, path,
+                                                                       protocol::EnrollTokenRequest{})),
+                    "an enrolment token")
+            .token;
     };
     const auto& scratch = server.directory();
-    Process build(binary, {"build-agent", "--ims", server.url().str(), "--enroll", token("/v1/agents/enroll-token"), "--data", (scratch / "build").string()}, scratch / "build.log");
-    Process install(binary, {"install-agent", "--ims", server.url().str(), "--enroll", token("/v1/installs/acme/enroll-token"), "--data", (scratch / "acme").string(), "--registry-listen", "127.0.0.1:0"},
+    Process build(binary,
+                  {"build-agent", "--ims", server.url().str(), "--enroll", token("/v1/agents/enroll-token"),
+                   "--data", (scratch / "build").string()},
+                  scratch / "build.log");
+    Process install(binary,
+                    {"install-agent", "--ims", server.url().str(), "--enroll",
+                     token("/v1/installs/acme/enroll-token"), "--data", (scratch / "acme").string(),
+                     "--registry-listen", "127.0.0.1:0"},
                     scratch / "acme.log");
     build.wait_for("agent=");
     install.wait_for("registry_port=");
@@ -57,9 +73,10 @@ int footprint(const std::filesystem::path& binary) {
         build.push_back(now.build_agent);
         install.push_back(now.install_agent);
     }
-    std::cout << std::format("bench footprint: binary_mib={:.2f} ims_rss_mib={:.1f} build_agent_rss_mib={:.1f} install_agent_rss_mib={:.1f} start_ms={:.1f}\n",
-                             stripped_mib(binary, scratch.path()), median(ims), median(build), median(install),
-                             median_of(21, [&] { return start_ms(binary); }));
+    std::cout << std::format("bench footprint: binary_mib={:.2f} ims_rss_mib={:.1f} "
+                             "build_agent_rss_mib={:.1f} install_agent_rss_mib={:.1f} start_ms={:.1f}\n",
+                             stripped_mib(binary, scratch.path()), median(ims), median(build),
+                             median(install), median_of(21, [&] { return start_ms(binary); }));
     return 0;
 }
 

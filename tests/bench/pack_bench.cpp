@@ -15,7 +15,10 @@ std::uint64_t tree_bytes(const std::filesystem::path& root) {
 }
 
 void shell(const std::string& script) {
-    const auto done = need(run({.argv = {"sh", "-c", script}, .directory = ".", .environment = minimal_environment()}, [](std::string_view text) { std::cerr << text; }), script);
+    const auto done =
+        need(run({.argv = {"sh", "-c", script}, .directory = ".", .environment = minimal_environment()},
+                 [](std::string_view text) { std::cerr << text; }),
+             script);
     if (!done.ok()) give_up(script, Error{Code::failed, done.describe()});
 }
 
@@ -25,7 +28,8 @@ int pack(const std::filesystem::path&) {
     const auto scratch = need(TemporaryDirectory::make("consign-bench"), "make a directory");
     const auto tree = scratch.path() / "tree";
     // Sources and binaries, as a vendor's bundle has them; links are resolved, since some leave the tree.
-    shell("mkdir -p '" + tree.string() + "' && cp -rL /usr/include/boost '" + tree.string() + "/headers' && mkdir '" + tree.string() +
+    shell("mkdir -p '" + tree.string() + "' && cp -rL /usr/include/boost '" + tree.string() +
+          "/headers' && mkdir '" + tree.string() +
           "/bin' && cp -L /usr/bin/git /usr/bin/cmake /usr/bin/openssl '" + tree.string() + "/bin/'");
     const double mib = static_cast<double>(tree_bytes(tree)) / (1 << 20);
     std::vector<double> ours, theirs;
@@ -34,11 +38,13 @@ int pack(const std::filesystem::path&) {
         need(artifact::pack_directory(tree, scratch.path() / "ours.tar.zst"), "pack");
         ours.push_back(seconds_since(start));
         start = Clock::now();
-        shell("tar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 -C '" + tree.string() + "' -cf - . | zstd -q -3 -T1 -f -o '" +
-              (scratch.path() / "theirs.tar.zst").string() + "' && sha256sum '" + (scratch.path() / "theirs.tar.zst").string() + "' >/dev/null");
+        shell("tar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 -C '" + tree.string() +
+              "' -cf - . | zstd -q -3 -T1 -f -o '" + (scratch.path() / "theirs.tar.zst").string() +
+              "' && sha256sum '" + (scratch.path() / "theirs.tar.zst").string() + "' >/dev/null");
         theirs.push_back(seconds_since(start));
     }
-    std::cout << std::format("bench pack: mib_per_s={:.0f} vs_tar_zstd={:.2f} tree_mib={:.0f}\n", mib / median(ours), median(theirs) / median(ours), mib);
+    std::cout << std::format("bench pack: mib_per_s={:.0f} vs_tar_zstd={:.2f} tree_mib={:.0f}\n",
+                             mib / median(ours), median(theirs) / median(ours), mib);
     return 0;
 }
 

@@ -24,14 +24,17 @@ struct Fleet {
 net::Async<> enroll_some(Client& owner, Fleet& fleet, int count) {
     for (int i = 0; i < count && !fleet.error; ++i) {
         auto token = co_await enroll_agent(owner.api());
-        if (!token) fleet.error = token.error();
-        else fleet.tokens.push_back(std::move(*token));
+        if (!token)
+            fleet.error = token.error();
+        else
+            fleet.tokens.push_back(std::move(*token));
     }
 }
 
 net::Async<Result<void>> enroll_all(net::Executor executor, Client& owner, Fleet& fleet) {
     net::TaskGroup group(executor);
-    for (int i = 0; i < kEnrollAtOnce; ++i) group.spawn(enroll_some(owner, fleet, kAgents / kEnrollAtOnce + (i < kAgents % kEnrollAtOnce)));
+    for (int i = 0; i < kEnrollAtOnce; ++i)
+        group.spawn(enroll_some(owner, fleet, kAgents / kEnrollAtOnce + (i < kAgents % kEnrollAtOnce)));
     co_await group.join();
     if (fleet.error) co_return std::unexpected(*fleet.error);
     co_return Result<void>{};
@@ -63,7 +66,8 @@ net::Async<> attend(net::Client& http, net::Url base, std::string token, Fleet& 
         auto end = request;
         end.url.target = "/v1/jobs/" + lease.job.str() + "/complete";
         end.headers.set(protocol::kLeaseHeader, std::to_string(lease.epoch));
-        end.body = json::to_text(protocol::CompleteRequest{.outcome = protocol::Outcome::failed, .error = "bench"});
+        end.body =
+            json::to_text(protocol::CompleteRequest{.outcome = protocol::Outcome::failed, .error = "bench"});
         (void)co_await http.fetch_text(std::move(end));
     }
 }
@@ -99,10 +103,12 @@ int polls(const std::filesystem::path& binary) {
     net::Client http(io.executor(), {.io_deadline = std::chrono::minutes(5)});
     net::TaskGroup group(io.executor());
     struct Start {
-        static net::Async<Result<void>> all(net::TaskGroup& group, net::Client& http, net::Url url, Fleet& fleet) {
+        static net::Async<Result<void>> all(net::TaskGroup& group, net::Client& http, net::Url url,
+                                            Fleet& fleet) {
             for (std::size_t i = 0; i < fleet.tokens.size(); ++i) {
                 group.spawn(attend(http, url, fleet.tokens[i], fleet));
-                if (i % 64 == 63) co_await net::sleep_for(std::chrono::milliseconds(5)); // within the listen backlog
+                if (i % 64 == 63)
+                    co_await net::sleep_for(std::chrono::milliseconds(5)); // within the listen backlog
             }
             co_await net::sleep_for(std::chrono::seconds(2));
             if (fleet.error) co_return std::unexpected(*fleet.error);
@@ -127,7 +133,9 @@ int polls(const std::filesystem::path& binary) {
         p99.push_back(quantile(fleet.wake_ms, 0.99));
     }
     need(io.run(Start::stop(group, fleet)), "stop");
-    std::cout << std::format("bench polls: parked={} bytes_per_poll={:.0f} wake_p50_ms={:.2f} wake_p99_ms={:.2f}\n", parked, bytes, median(p50), median(p99));
+    std::cout << std::format(
+        "bench polls: parked={} bytes_per_poll={:.0f} wake_p50_ms={:.2f} wake_p99_ms={:.2f}\n", parked, bytes,
+        median(p50), median(p99));
     return 0;
 }
 

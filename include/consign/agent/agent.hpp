@@ -7,7 +7,7 @@ namespace consign::agent {
 
 struct AgentOptions {
     protocol::AgentKind kind = protocol::AgentKind::install;
-    std::string ims;          ///< URL; empty: what DATA/agent.json remembers
+    std::string ims;                  ///< URL; empty: what DATA/agent.json remembers
     Secret<std::string> enroll_token; ///< empty: must be enrolled already
     std::filesystem::path data;
     int slots = 2;
@@ -36,7 +36,8 @@ struct Identity {
     }
 };
 
-/// One agent process: locks DATA, enrols if it must, then polls, runs jobs and ships their logs until told to stop.
+/// One agent process: locks DATA, enrols if it must, then polls, runs jobs and ships their logs until told to
+/// stop.
 class Agent {
   public:
     /// Locks the data directory, loads or makes the key, enrols when there is no identity yet. Blocks.
@@ -48,9 +49,9 @@ class Agent {
     virtual net::IoThread& io() = 0;
     virtual net::Client& http() = 0;
 
-    /// Polls and runs jobs until `stop`. On stop: takes nothing new, gives running jobs `grace` to end, then gives
-    /// their leases back. Blocks. Errors: session_superseded (another process runs with this identity), or
-    /// unauthenticated/not_found when the IMS no longer knows this agent.
+    /// Polls and runs jobs until `stop`. On stop: takes nothing new, gives running jobs `grace` to end, then
+    /// gives their leases back. Blocks. Errors: session_superseded (another process runs with this identity),
+    /// or unauthenticated/not_found when the IMS no longer knows this agent.
     virtual Result<void> run(const JobHandlers& handlers, std::stop_token stop) = 0;
 };
 

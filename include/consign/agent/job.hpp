@@ -1,6 +1,6 @@
 #pragma once
-// What a job's code sees. It is plain blocking code on a thread of its own; everything that talks to the network is
-// done for it on the agent's I/O thread.
+// What a job's code sees. It is plain blocking code on a thread of its own; everything that talks to the
+// network is done for it on the agent's I/O thread.
 #include "consign/net/async.hpp"
 #include "consign/protocol/client.hpp"
 #include <stop_token>
@@ -12,11 +12,14 @@ class JobContext {
   public:
     virtual ~JobContext() = default;
     virtual const protocol::Lease& lease() const = 0;
-    /// Requested by a cancel, a lost lease, a superseded session or shutdown. Check it between steps and hand it on.
+    /// Requested by a cancel, a lost lease, a superseded session or shutdown. Check it between steps and hand
+    /// it on.
     virtual std::stop_token stop() const = 0;
-    /// Appends to the job's log; shipped in the background, exactly once and in order. Registered secrets are redacted.
+    /// Appends to the job's log; shipped in the background, exactly once and in order. Registered secrets are
+    /// redacted.
     virtual void log(std::string_view text) = 0;
-    /// From now on this value is replaced by "(redacted)" in log lines, steps and errors. Values under 4 bytes are not.
+    /// From now on this value is replaced by "(redacted)" in log lines, steps and errors. Values under 4
+    /// bytes are not.
     virtual void redact(std::string secret) = 0;
 
     /// Steps: begin_step ends a step that is still open as succeeded.

@@ -24,7 +24,8 @@ class SystemClock final : public Clock {
 /// Stands still until told; any thread.
 class ManualClock final : public Clock {
   public:
-    explicit ManualClock(Time start = Time(Millis(1'700'000'000'000))) : millis_(start.time_since_epoch().count()) {}
+    explicit ManualClock(Time start = Time(Millis(1'700'000'000'000)))
+        : millis_(start.time_since_epoch().count()) {}
     Time now() const override { return Time(Millis(millis_.load())); }
     void advance(Millis by) { millis_ += by.count(); }
 

@@ -15,7 +15,9 @@ class Digest {
     static Digest sha256_of(std::string_view text) { return sha256_of(as_bytes(text)); }
 
     const std::string& str() const { return text_; }
-    std::string_view algorithm() const { return std::string_view(text_).substr(0, 6); } ///< "sha256" or "sha512"
+    std::string_view algorithm() const {
+        return std::string_view(text_).substr(0, 6);
+    } ///< "sha256" or "sha512"
     bool empty() const { return text_.empty(); }
     std::string_view hex() const { return std::string_view(text_).substr(7); }
     auto operator<=>(const Digest&) const = default;

@@ -8,23 +8,23 @@ namespace consign {
 /// What kind of thing went wrong. One table each maps a code to an HTTP status (net), to an
 /// OCI error (oci) and to an exit code (cli); nothing else switches on it for output.
 enum class Code {
-    invalid_argument,   ///< the caller's input is wrong; repeating it will not help
-    unauthenticated,    ///< no credential, or one we do not know
-    permission_denied,  ///< known, but not allowed
+    invalid_argument,  ///< the caller's input is wrong; repeating it will not help
+    unauthenticated,   ///< no credential, or one we do not know
+    permission_denied, ///< known, but not allowed
     not_found,
     conflict,           ///< the thing exists already or changed meanwhile
     lease_lost,         ///< the epoch is stale: stop this attempt
     session_superseded, ///< a newer session of the same agent took over: exit
     too_large,
-    rate_limited,       ///< try again after a pause
-    unavailable,        ///< the other side cannot answer now; try again
+    rate_limited, ///< try again after a pause
+    unavailable,  ///< the other side cannot answer now; try again
     timed_out,
     cancelled,
-    corrupt,            ///< bytes are not what their digest or format says
+    corrupt, ///< bytes are not what their digest or format says
     unsupported,
     storage_full,
-    failed,             ///< the work itself failed (a command, a health check)
-    internal,           ///< a bug, or an I/O error without a better name
+    failed,   ///< the work itself failed (a command, a health check)
+    internal, ///< a bug, or an I/O error without a better name
 };
 
 /// The stable name of a code as it stands in problem+json, e.g. "lease_lost".
@@ -39,7 +39,8 @@ struct Error {
     std::string hint = {};
 };
 
-template <class T> using Result = std::expected<T, Error>;
+template <class T>
+using Result = std::expected<T, Error>;
 
 inline std::unexpected<Error> fail(Code code, std::string message, std::string hint = {}) {
     return std::unexpected(Error{code, std::move(message), std::move(hint)});

@@ -33,7 +33,8 @@ class Fd {
 
 // All of these block: never on an I/O thread. Errors name the path.
 
-Result<Fd> open_file(const std::filesystem::path& path, int flags, mode_t mode = 0644); ///< O_CLOEXEC is added
+Result<Fd> open_file(const std::filesystem::path& path, int flags,
+                     mode_t mode = 0644); ///< O_CLOEXEC is added
 Result<void> write_all(int fd, ByteView bytes, const std::filesystem::path& named);
 Result<std::string> read_file(const std::filesystem::path& path, std::size_t limit_bytes = 64u << 20);
 

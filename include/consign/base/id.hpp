@@ -12,14 +12,16 @@ namespace consign {
 std::string new_ulid(Time now);
 bool is_ulid(std::string_view text);
 
-template <std::size_t N> struct IdPrefix {
+template <std::size_t N>
+struct IdPrefix {
     char text[N];
     constexpr IdPrefix(const char (&from)[N]) { std::copy_n(from, N, text); }
     constexpr std::string_view view() const { return {text, N - 1}; }
 };
 
 /// A typed id: "job_01J…". Ids of different kinds do not mix. Default-constructed: empty, names nothing.
-template <IdPrefix Prefix> class Id {
+template <IdPrefix Prefix>
+class Id {
   public:
     static constexpr std::string_view prefix = Prefix.view();
 
@@ -29,8 +31,9 @@ template <IdPrefix Prefix> class Id {
         if (text.starts_with(prefix) && text.size() == prefix.size() + 27 && text[prefix.size()] == '_' &&
             is_ulid(text.substr(prefix.size() + 1)))
             return Id(std::string(text));
-        return fail(Code::invalid_argument,
-                    "'" + std::string(text.substr(0, 64)) + "' is not an id of the form " + std::string(prefix) + "_<ULID>");
+        return fail(Code::invalid_argument, "'" + std::string(text.substr(0, 64)) +
+                                                "' is not an id of the form " + std::string(prefix) +
+                                                "_<ULID>");
     }
     /// For ids read back from our own store, which were checked when they went in.
     static Id trusted(std::string text) { return Id(std::move(text)); }
@@ -58,6 +61,9 @@ using TokenId = Id<"tok">;
 
 } // namespace consign
 
-template <consign::IdPrefix Prefix> struct std::hash<consign::Id<Prefix>> {
-    std::size_t operator()(const consign::Id<Prefix>& id) const noexcept { return std::hash<std::string>{}(id.str()); }
+template <consign::IdPrefix Prefix>
+struct std::hash<consign::Id<Prefix>> {
+    std::size_t operator()(const consign::Id<Prefix>& id) const noexcept {
+        return std::hash<std::string>{}(id.str());
+    }
 };

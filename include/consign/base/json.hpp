@@ -43,22 +43,27 @@ inline constexpr Defaulted kDefaulted{};
 enum class Unknown { refuse, skip };
 
 struct NoFieldVisitor {
-    template <class... A> void operator()(A&&...) const {}
+    template <class... A>
+    void operator()(A&&...) const {}
 };
 template <class T>
 concept Described = requires(T& t) { T::fields(t, NoFieldVisitor{}); };
 
-/// An enum with a table of names: specialise `EnumNames<E>` with `static constexpr std::array<std::pair<E, std::string_view>, N> names`.
-template <class E> struct EnumNames;
+/// An enum with a table of names: specialise `EnumNames<E>` with `static constexpr std::array<std::pair<E,
+/// std::string_view>, N> names`.
+template <class E>
+struct EnumNames;
 template <class E>
 concept NamedEnum = std::is_enum_v<E> && requires { EnumNames<E>::names; };
 
-template <NamedEnum E> std::string_view name_of(E value) {
+template <NamedEnum E>
+std::string_view name_of(E value) {
     for (const auto& [e, n] : EnumNames<E>::names)
         if (e == value) return n;
     return "unknown";
 }
-template <NamedEnum E> std::optional<E> enum_from(std::string_view name) {
+template <NamedEnum E>
+std::optional<E> enum_from(std::string_view name) {
     for (const auto& [e, n] : EnumNames<E>::names)
         if (n == name) return e;
     return std::nullopt;
@@ -71,31 +76,47 @@ std::string child(std::string_view path, std::size_t index);
 Error mismatch(std::string_view path, std::string_view expected, const Value& got);
 Error problem(std::string_view path, std::string_view what);
 
-template <class T> struct IsOptional : std::false_type {};
-template <class T> struct IsOptional<std::optional<T>> : std::true_type {};
-template <class T> struct IsVector : std::false_type {};
-template <class T> struct IsVector<std::vector<T>> : std::true_type {};
-template <class T> struct IsMap : std::false_type {};
-template <class T> struct IsMap<std::map<std::string, T>> : std::true_type {};
 template <class T>
-concept IsId = requires(std::string_view s) { { T::parse(s) } -> std::same_as<Result<T>>; };
+struct IsOptional : std::false_type {};
+template <class T>
+struct IsOptional<std::optional<T>> : std::true_type {};
+template <class T>
+struct IsVector : std::false_type {};
+template <class T>
+struct IsVector<std::vector<T>> : std::true_type {};
+template <class T>
+struct IsMap : std::false_type {};
+template <class T>
+struct IsMap<std::map<std::string, T>> : std::true_type {};
+template <class T>
+concept IsId = requires(std::string_view s) {
+    { T::parse(s) } -> std::same_as<Result<T>>;
+};
 } // namespace detail
 
-template <class T> Value encode(const T& value);
-template <class T> Result<void> decode_into(T& out, const Value& in, std::string_view path, Unknown unknown);
+template <class T>
+Value encode(const T& value);
+template <class T>
+Result<void> decode_into(T& out, const Value& in, std::string_view path, Unknown unknown);
 
-template <class T> Result<T> decode(const Value& in, Unknown unknown = Unknown::skip) {
+template <class T>
+Result<T> decode(const Value& in, Unknown unknown = Unknown::skip) {
     T out{};
     CONSIGN_CHECK(decode_into(out, in, "", unknown));
     return out;
 }
-template <class T> Result<T> decode_text(std::string_view text, Unknown unknown = Unknown::skip) {
+template <class T>
+Result<T> decode_text(std::string_view text, Unknown unknown = Unknown::skip) {
     CONSIGN_TRY(value, parse(text));
     return decode<T>(value, unknown);
 }
-template <class T> std::string to_text(const T& value) { return dump(encode(value)); }
+template <class T>
+std::string to_text(const T& value) {
+    return dump(encode(value));
+}
 
-template <class T> Value encode(const T& value) {
+template <class T>
+Value encode(const T& value) {
     if constexpr (std::same_as<T, Value>) {
         return value;
     } else if constexpr (detail::IsOptional<T>::value) {
@@ -131,7 +152,8 @@ template <class T> Value encode(const T& value) {
     }
 }
 
-template <class T> Result<void> decode_into(T& out, const Value& in, std::string_view path, Unknown unknown) {
+template <class T>
+Result<void> decode_into(T& out, const Value& in, std::string_view path, Unknown unknown) {
     using detail::mismatch;
     if constexpr (std::same_as<T, Value>) {
         out = in;
@@ -180,15 +202,18 @@ template <class T> Result<void> decode_into(T& out, const Value& in, std::string
         auto value = enum_from<T>(in.get_ref<const std::string&>());
         if (!value) {
             std::string known;
-            for (const auto& [e, n] : EnumNames<T>::names) known += (known.empty() ? "" : ", ") + std::string(n);
+            for (const auto& [e, n] : EnumNames<T>::names)
+                known += (known.empty() ? "" : ", ") + std::string(n);
             return std::unexpected(
                 detail::problem(path, "'" + in.get<std::string>() + "' is not one of: " + known));
         }
         out = *value;
     } else if constexpr (detail::IsId<T>) {
         if (!in.is_string()) return std::unexpected(mismatch(path, "a string", in));
-        if (auto id = T::parse(in.get_ref<const std::string&>())) out = *id;
-        else return std::unexpected(detail::problem(path, id.error().message));
+        if (auto id = T::parse(in.get_ref<const std::string&>()))
+            out = *id;
+        else
+            return std::unexpected(detail::problem(path, id.error().message));
     } else {
         static_assert(Described<T>, "give the type a fields() function");
         if (!in.is_object()) return std::unexpected(mismatch(path, "an object", in));
@@ -217,7 +242,8 @@ template <class T> Result<void> decode_into(T& out, const Value& in, std::string
 
 } // namespace consign::json
 
-// For a type that many files send or read: EXTERN in its header, INSTANTIATE in one .cpp, both inside consign::json.
+// For a type that many files send or read: EXTERN in its header, INSTANTIATE in one .cpp, both inside
+// consign::json.
 #define CONSIGN_JSON_EXTERN(T)                                                                               \
     extern template Value encode<T>(const T&);                                                               \
     extern template Result<void> decode_into<T>(T&, const Value&, std::string_view, Unknown);

@@ -9,7 +9,8 @@ namespace consign {
 /// A P-256 public key (ECDSA with SHA-256, "ES256" of RFC 7518). Immutable; any thread.
 class PublicKey {
   public:
-    static Result<PublicKey> from_pem(std::string_view pem); ///< SubjectPublicKeyInfo; other curves are refused
+    static Result<PublicKey>
+    from_pem(std::string_view pem); ///< SubjectPublicKeyInfo; other curves are refused
     std::string to_pem() const;
     std::string thumbprint() const; ///< SHA-256 of the DER form, hex: how a key is named
     /// `signature` is the 64-byte r||s form of RFC 7518 section 3.4.

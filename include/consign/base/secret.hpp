@@ -5,9 +5,11 @@
 namespace consign {
 
 /// A value that must not be printed: no stream operator, no formatter, no comparison; wiped on destruction.
-template <class T> class Secret;
+template <class T>
+class Secret;
 
-template <> class Secret<std::string> {
+template <>
+class Secret<std::string> {
   public:
     Secret() = default;
     explicit Secret(std::string value) : value_(std::move(value)) {}

@@ -14,7 +14,8 @@
 namespace consign {
 
 struct Command {
-    std::vector<std::string> argv; ///< argv[0] with a '/' is a path (relative to `directory`), else looked up in PATH
+    std::vector<std::string>
+        argv; ///< argv[0] with a '/' is a path (relative to `directory`), else looked up in PATH
     std::filesystem::path directory = ".";
     std::map<std::string, std::string> environment; ///< the whole environment, nothing is inherited
 };

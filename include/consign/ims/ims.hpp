@@ -22,17 +22,20 @@ struct ImsOptions {
 /// The Infrastructure Management Server of one vendor, in one process.
 class Ims {
   public:
-    /// Locks and opens the data directory (creating the vendor on an empty one: keys, registry, owner token), binds the
-    /// port and starts to serve. Errors are one line that says what and what to do: port in use (conflict), directory
-    /// not writable (permission_denied), data of a newer version (unsupported), directory in use (conflict).
+    /// Locks and opens the data directory (creating the vendor on an empty one: keys, registry, owner token),
+    /// binds the port and starts to serve. Errors are one line that says what and what to do: port in use
+    /// (conflict), directory not writable (permission_denied), data of a newer version (unsupported),
+    /// directory in use (conflict).
     static Result<std::unique_ptr<Ims>> start(ImsOptions options);
     ~Ims();
 
     std::uint16_t port() const;
     const std::string& public_url() const;
-    /// Set when this start created the vendor; printed once by the caller, also kept in DATA/owner.token (0600).
+    /// Set when this start created the vendor; printed once by the caller, also kept in DATA/owner.token
+    /// (0600).
     const std::string& new_owner_token() const;
-    /// Stops accepting, answers parked polls, finishes what runs (at most `grace`), closes the stores. Blocks.
+    /// Stops accepting, answers parked polls, finishes what runs (at most `grace`), closes the stores.
+    /// Blocks.
     void drain(std::chrono::milliseconds grace = std::chrono::seconds(10));
 
   private:

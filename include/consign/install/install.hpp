@@ -9,9 +9,9 @@ struct InstallOptions {
     std::string registry_listen = "127.0.0.1:8500"; ///< port 0: any
 };
 
-/// The install's registry (with its read-only listener), its local state and its supervised services. Opening adopts
-/// the services that still run from before, and starts those that should run and do not. Destruction leaves the
-/// services running.
+/// The install's registry (with its read-only listener), its local state and its supervised services. Opening
+/// adopts the services that still run from before, and starts those that should run and do not. Destruction
+/// leaves the services running.
 class InstallSite {
   public:
     static Result<std::unique_ptr<InstallSite>> open(InstallOptions options, agent::Agent& agent);

@@ -5,7 +5,14 @@
 
 namespace consign::model {
 
-enum class ComponentType { bundle, container_image, docker_build, helm_chart, terraform_module, kubernetes_manifest };
+enum class ComponentType {
+    bundle,
+    container_image,
+    docker_build,
+    helm_chart,
+    terraform_module,
+    kubernetes_manifest
+};
 enum class InputType { string, number, boolean, list, map };
 
 struct Input {
@@ -47,10 +54,10 @@ struct Source {
 
 /// Exactly one of http, tcp, command. Strings are templates.
 struct HealthProbe {
-    std::optional<std::string> http;    ///< URL; 2xx and 3xx are healthy
-    std::optional<std::string> tcp;     ///< "host:port"
-    std::vector<std::string> command;   ///< exit code 0 is healthy
-    int within_s = 30;                  ///< from the start of the service to the first success, 1..3600
+    std::optional<std::string> http;  ///< URL; 2xx and 3xx are healthy
+    std::optional<std::string> tcp;   ///< "host:port"
+    std::vector<std::string> command; ///< exit code 0 is healthy
+    int within_s = 30;                ///< from the start of the service to the first success, 1..3600
 
     static constexpr auto fields(auto& self, auto&& f) {
         f("http", self.http);
@@ -64,12 +71,13 @@ using Argv = std::vector<std::string>;
 
 /// How a bundle runs. Every string is a template ({{ inputs.port }}). Commands run in the release directory.
 struct BundleRun {
-    std::vector<Argv> provision; ///< on the first deploy of the component into an install
-    std::vector<Argv> update;    ///< on every later one; empty: the provision commands
-    std::vector<Argv> teardown;  ///< before the component is removed
-    Argv service;                ///< kept running; empty: the bundle has no process
+    std::vector<Argv> provision;                    ///< on the first deploy of the component into an install
+    std::vector<Argv> update;                       ///< on every later one; empty: the provision commands
+    std::vector<Argv> teardown;                     ///< before the component is removed
+    Argv service;                                   ///< kept running; empty: the bundle has no process
     std::map<std::string, std::string> environment; ///< for commands and service
-    std::vector<std::string> templates; ///< files of the bundle, relative, whose text is interpolated at deploy
+    std::vector<std::string>
+        templates; ///< files of the bundle, relative, whose text is interpolated at deploy
     std::optional<HealthProbe> health;
 
     static constexpr auto fields(auto& self, auto&& f) {
@@ -135,9 +143,11 @@ struct Fault {
 /// "consign.toml:12:3: component[web].depends_on: no component is named 'dbb' (did you mean 'db'?)"
 std::string to_string(const Fault& fault);
 
-/// All faults in one go: syntax, unknown keys (with the nearest known one), wrong types, bad names, duplicate names,
-/// unknown or cyclic depends_on, template paths that nothing declares, a component type this version cannot deploy.
-std::expected<AppConfig, std::vector<Fault>> parse_app_config(std::string_view toml, std::string_view file_name);
+/// All faults in one go: syntax, unknown keys (with the nearest known one), wrong types, bad names, duplicate
+/// names, unknown or cyclic depends_on, template paths that nothing declares, a component type this version
+/// cannot deploy.
+std::expected<AppConfig, std::vector<Fault>> parse_app_config(std::string_view toml,
+                                                              std::string_view file_name);
 
 /// [a-z0-9]([a-z0-9-]*[a-z0-9])?, at most 63 characters: apps, components, installs.
 bool is_name(std::string_view text);
@@ -147,7 +157,8 @@ std::optional<std::string> nearest(std::string_view word, const std::vector<std:
 
 } // namespace consign::model
 
-template <> struct consign::json::EnumNames<consign::model::ComponentType> {
+template <>
+struct consign::json::EnumNames<consign::model::ComponentType> {
     using E = consign::model::ComponentType;
     static constexpr std::array<std::pair<E, std::string_view>, 6> names{{
         {E::bundle, "bundle"},
@@ -158,10 +169,15 @@ template <> struct consign::json::EnumNames<consign::model::ComponentType> {
         {E::kubernetes_manifest, "kubernetes_manifest"},
     }};
 };
-template <> struct consign::json::EnumNames<consign::model::InputType> {
+template <>
+struct consign::json::EnumNames<consign::model::InputType> {
     using E = consign::model::InputType;
     static constexpr std::array<std::pair<E, std::string_view>, 5> names{{
-        {E::string, "string"}, {E::number, "number"}, {E::boolean, "bool"}, {E::list, "list"}, {E::map, "map"},
+        {E::string, "string"},
+        {E::number, "number"},
+        {E::boolean, "bool"},
+        {E::list, "list"},
+        {E::map, "map"},
     }};
 };
 

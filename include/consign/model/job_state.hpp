@@ -20,18 +20,18 @@ enum class JobState {
 };
 
 enum class JobEvent {
-    release,    ///< dependencies are done, no approval is needed
-    hold,       ///< dependencies are done, approval is needed
+    release, ///< dependencies are done, no approval is needed
+    hold,    ///< dependencies are done, approval is needed
     dependency_failed,
     approve,
     reject,
     claim,
     start,
-    requeue,    ///< the lease ran out or was given back, attempts are left
-    exhaust,    ///< the lease ran out and no attempt is left
+    requeue, ///< the lease ran out or was given back, attempts are left
+    exhaust, ///< the lease ran out and no attempt is left
     succeed,
     fail,
-    cancel,     ///< the job has ended by a cancel request
+    cancel, ///< the job has ended by a cancel request
     time_out,
 };
 
@@ -78,13 +78,15 @@ constexpr bool is_terminal(JobState state) {
 }
 constexpr bool is_held(JobState state) { return state == JobState::leased || state == JobState::running; }
 
-static_assert(is_terminal(JobState::succeeded) && is_terminal(JobState::failed) && is_terminal(JobState::cancelled) &&
-              is_terminal(JobState::timed_out) && is_terminal(JobState::skipped));
+static_assert(is_terminal(JobState::succeeded) && is_terminal(JobState::failed) &&
+              is_terminal(JobState::cancelled) && is_terminal(JobState::timed_out) &&
+              is_terminal(JobState::skipped));
 static_assert(!next(JobState::queued, JobEvent::succeed), "what was never leased cannot finish");
 
 } // namespace consign::model
 
-template <> struct consign::json::EnumNames<consign::model::JobState> {
+template <>
+struct consign::json::EnumNames<consign::model::JobState> {
     using E = consign::model::JobState;
     static constexpr std::array<std::pair<E, std::string_view>, 10> names{{
         {E::blocked, "blocked"},

@@ -1,6 +1,7 @@
 #pragma once
-// TOML text as plain nodes that know their place. The TOML library stays behind it, in one file: it is slow to compile,
-// and two files that set its switches differently would share its inline functions and disagree about their types.
+// TOML text as plain nodes that know their place. The TOML library stays behind it, in one file: it is slow
+// to compile, and two files that set its switches differently would share its inline functions and disagree
+// about their types.
 #include "consign/model/app_config.hpp"
 
 namespace consign::model {

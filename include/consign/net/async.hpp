@@ -19,11 +19,13 @@ namespace asio = boost::asio;
 
 /// Every coroutine runs on one io_context, which one thread runs: no strands, no locks per connection.
 using Executor = asio::io_context::executor_type;
-template <class T = void> using Async = asio::awaitable<T, Executor>;
+template <class T = void>
+using Async = asio::awaitable<T, Executor>;
 inline constexpr asio::use_awaitable_t<Executor> use_async{};
 
 using SteadyTime = std::chrono::steady_clock::time_point;
-using Timer = asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor>;
+using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
+                                         asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
 /// Waits; returns early, without error, when the coroutine is cancelled (ask `cancelled()`).
 Async<void> sleep_until(SteadyTime deadline);
@@ -56,7 +58,8 @@ class BlockingPool {
 
     /// Runs `work` on a pool thread and resumes the caller on its own executor with what it returned.
     /// A started piece of work is not interrupted by cancellation: the caller resumes when it is done.
-    template <class F> Async<std::invoke_result_t<F>> run(F work) {
+    template <class F>
+    Async<std::invoke_result_t<F>> run(F work) {
         using T = std::invoke_result_t<F>;
         auto slot = std::make_shared<std::optional<T>>();
         auto shared = std::make_shared<F>(std::move(work));
@@ -80,7 +83,8 @@ class IoThread {
 
     /// From a thread that is not this I/O thread: runs `work` there and waits for its result. When `stop`
     /// is requested the coroutine is cancelled and the result is whatever it then returns.
-    template <class T> Result<T> run(Async<Result<T>> work, std::stop_token stop = {}) {
+    template <class T>
+    Result<T> run(Async<Result<T>> work, std::stop_token stop = {}) {
         auto promise = std::make_shared<std::promise<Result<T>>>();
         auto future = promise->get_future();
         start(deliver<T>(std::move(work), std::move(promise)), std::move(stop));

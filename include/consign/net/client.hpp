@@ -7,8 +7,9 @@ namespace consign::net {
 struct ClientOptions {
     std::string ca_file = {};          ///< PEM; empty: the system's bundle, loaded on first use
     bool insecure_skip_verify = false; ///< tests only
-    std::chrono::milliseconds connect_deadline = std::chrono::seconds(10); ///< resolve, connect and TLS handshake
-    std::chrono::milliseconds io_deadline = std::chrono::seconds(60);      ///< no progress, either way
+    std::chrono::milliseconds connect_deadline =
+        std::chrono::seconds(10);                                     ///< resolve, connect and TLS handshake
+    std::chrono::milliseconds io_deadline = std::chrono::seconds(60); ///< no progress, either way
     std::size_t idle_per_origin = 8;
     std::chrono::milliseconds idle_for = std::chrono::seconds(30);
     std::string user_agent = "consign";

@@ -21,15 +21,16 @@ class Parking {
 
 struct Request {
     Verb verb = Verb::get;
-    std::string path;   ///< percent-decoded only where a route parameter is read; here as sent, without the query
+    std::string
+        path; ///< percent-decoded only where a route parameter is read; here as sent, without the query
     Query query;
     Headers headers;
     std::string remote; ///< the peer's address, without port
     bool tls = false;
     std::optional<std::uint64_t> content_length;
     std::map<std::string, std::string, std::less<>> params; ///< filled by whoever routes
-    Source* body = nullptr;                                  ///< never null inside a handler
-    Parking* parking = nullptr;                              ///< never null inside a handler
+    Source* body = nullptr;                                 ///< never null inside a handler
+    Parking* parking = nullptr;                             ///< never null inside a handler
 
     std::string_view param(std::string_view name) const {
         const auto found = params.find(name);
@@ -65,14 +66,16 @@ struct ServerOptions {
     std::size_t threads = 1;
     std::string tls_certificate_file = {}, tls_key_file = {}; ///< PEM; both or neither
     std::size_t header_limit_bytes = 64 * 1024;
-    std::chrono::milliseconds header_deadline = std::chrono::seconds(10); ///< from the first byte to the blank line
-    std::chrono::milliseconds idle_deadline = std::chrono::seconds(75);   ///< longer than a proxy's 60 s
-    std::chrono::milliseconds io_deadline = std::chrono::seconds(30);     ///< no progress on a body, either way
-    std::size_t max_connections = 16'000;                                 ///< beyond it: 503 and close
+    std::chrono::milliseconds header_deadline =
+        std::chrono::seconds(10); ///< from the first byte to the blank line
+    std::chrono::milliseconds idle_deadline = std::chrono::seconds(75); ///< longer than a proxy's 60 s
+    std::chrono::milliseconds io_deadline = std::chrono::seconds(30);   ///< no progress on a body, either way
+    std::size_t max_connections = 16'000;                               ///< beyond it: 503 and close
 };
 
 /// HTTP/1.1 (RFC 9112) with keep-alive, chunked bodies both ways, Expect: 100-continue, sendfile; TLS 1.2+
-/// straight on the socket. One io_context per thread; a connection stays where it was accepted (SO_REUSEPORT).
+/// straight on the socket. One io_context per thread; a connection stays where it was accepted
+/// (SO_REUSEPORT).
 class Server {
   public:
     /// Binds at once: `conflict` names the port that is taken. Threads start in start().

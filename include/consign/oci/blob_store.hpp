@@ -23,14 +23,17 @@ class BlobStore {
     /// An upload in progress: survives a restart, is named by a random id.
     virtual net::Async<Result<std::string>> begin_upload() = 0;
     virtual net::Async<Result<std::uint64_t>> upload_size(std::string upload) = 0; ///< not_found
-    /// Appends all of `content`; returns the new size. storage_full leaves the upload as it was durable before.
+    /// Appends all of `content`; returns the new size. storage_full leaves the upload as it was durable
+    /// before.
     virtual net::Async<Result<std::uint64_t>> append(std::string upload, net::Source& content) = 0;
-    /// Verifies the digest, fsyncs, makes the blob visible. corrupt: the bytes are something else; the upload is gone.
+    /// Verifies the digest, fsyncs, makes the blob visible. corrupt: the bytes are something else; the upload
+    /// is gone.
     virtual net::Async<Result<std::uint64_t>> finish(std::string upload, Digest expected) = 0;
     virtual net::Async<Result<void>> abandon(std::string upload) = 0;
 };
 
 /// Files named by digest under `root`: blobs/sha256/ab/<hex>, uploads/<id>.
-Result<std::unique_ptr<BlobStore>> open_file_blob_store(const std::filesystem::path& root, net::BlockingPool& pool);
+Result<std::unique_ptr<BlobStore>> open_file_blob_store(const std::filesystem::path& root,
+                                                        net::BlockingPool& pool);
 
 } // namespace consign::oci

@@ -11,13 +11,14 @@ struct CopyProgress {
 
 struct CopyOptions {
     std::size_t parallel = 4; ///< blobs at a time
-    std::function<void(const CopyProgress&)> on_progress = {}; ///< on the executor's thread, at most once per piece
+    std::function<void(const CopyProgress&)> on_progress =
+        {}; ///< on the executor's thread, at most once per piece
 };
 
-/// Copies the artifact with all its children, digest-exact: blobs before manifests, children before the index,
-/// the tag last. What the target already has is not sent. Repeating it after any failure is safe.
+/// Copies the artifact with all its children, digest-exact: blobs before manifests, children before the
+/// index, the tag last. What the target already has is not sent. Repeating it after any failure is safe.
 /// `tag` may be empty. Returns the descriptor of the root.
-net::Async<Result<Descriptor>> copy(Repository& source, TagOrDigest which, Repository& target, std::string tag,
-                                    CopyOptions options = {});
+net::Async<Result<Descriptor>> copy(Repository& source, TagOrDigest which, Repository& target,
+                                    std::string tag, CopyOptions options = {});
 
 } // namespace consign::oci

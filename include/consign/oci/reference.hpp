@@ -9,7 +9,8 @@ namespace consign::oci {
 bool is_repository_name(std::string_view name);
 bool is_tag(std::string_view tag);
 
-/// "registry/repository[:tag][@digest]". The registry has a '.', a ':' or is "localhost"; we never assume Docker Hub.
+/// "registry/repository[:tag][@digest]". The registry has a '.', a ':' or is "localhost"; we never assume
+/// Docker Hub.
 struct Reference {
     std::string registry;
     std::string repository;

@@ -1,6 +1,6 @@
 #pragma once
-// A registry: blobs on a BlobStore, and repositories, tags and links in its own SQLite file. The same class serves
-// HTTP (registry_server.hpp) and in-process writers (open_local).
+// A registry: blobs on a BlobStore, and repositories, tags and links in its own SQLite file. The same class
+// serves HTTP (registry_server.hpp) and in-process writers (open_local).
 #include "consign/oci/blob_store.hpp"
 #include "consign/oci/repository.hpp"
 #include "consign/store/database.hpp"
@@ -10,7 +10,8 @@ namespace consign::oci {
 class Registry {
   public:
     /// DIR/registry.db and DIR/blobs. Thread-safe; `pool` must outlive it.
-    static Result<std::unique_ptr<Registry>> open(const std::filesystem::path& directory, net::BlockingPool& pool);
+    static Result<std::unique_ptr<Registry>> open(const std::filesystem::path& directory,
+                                                  net::BlockingPool& pool);
     ~Registry();
 
     /// The repository `name` of this registry, in process: no HTTP and no credential. Created on first write.

@@ -18,19 +18,19 @@ struct Grant {
     std::vector<Scope> scopes;
 };
 
-/// Decides per request. An Error `unauthenticated` becomes 401 with the challenge; the registry itself answers
-/// DENIED where the grant lacks the action.
+/// Decides per request. An Error `unauthenticated` becomes 401 with the challenge; the registry itself
+/// answers DENIED where the grant lacks the action.
 using Authorise = std::function<net::Async<Result<Grant>>(const net::Request&)>;
 
 struct RegistryServerOptions {
-    bool read_only = false;        ///< every write answers 405 UNSUPPORTED: the install registry's listener
+    bool read_only = false; ///< every write answers 405 UNSUPPORTED: the install registry's listener
     /// The realm of the 401 challenge ("https://ims.example/v2/token"), made per request; empty: Basic.
     std::function<std::string(const net::Request&)> realm = {};
     std::string service = "consign";
 };
 
-/// The HTTP side, paths under /v2/ (distribution-spec 1.1). handle() answers every request whose path is /v2 or
-/// below it, errors included, in the spec's error format.
+/// The HTTP side, paths under /v2/ (distribution-spec 1.1). handle() answers every request whose path is /v2
+/// or below it, errors included, in the spec's error format.
 class RegistryServer {
   public:
     RegistryServer(Registry& registry, Authorise authorise, RegistryServerOptions options = {});

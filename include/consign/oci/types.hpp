@@ -17,7 +17,8 @@ inline constexpr std::string_view kImageConfig = "application/vnd.oci.image.conf
 inline constexpr std::string_view kEmptyJson = "application/vnd.oci.empty.v1+json";
 inline constexpr std::string_view kLayerTarZstd = "application/vnd.oci.image.layer.v1.tar+zstd";
 inline constexpr std::string_view kDockerManifest = "application/vnd.docker.distribution.manifest.v2+json";
-inline constexpr std::string_view kDockerManifestList = "application/vnd.docker.distribution.manifest.list.v2+json";
+inline constexpr std::string_view kDockerManifestList =
+    "application/vnd.docker.distribution.manifest.list.v2+json";
 } // namespace media
 
 inline constexpr std::size_t kManifestLimitBytes = 4u << 20;
@@ -53,8 +54,8 @@ struct Manifest {
     bool is_index() const;
     /// Blobs it needs (config and layers); children are in `manifests`.
     std::vector<Descriptor> blobs() const;
-    /// Checks the required fields of its media type. `content_type` is used when the body has no mediaType and must
-    /// agree with it when it has. invalid_argument names the field.
+    /// Checks the required fields of its media type. `content_type` is used when the body has no mediaType
+    /// and must agree with it when it has. invalid_argument names the field.
     static Result<Manifest> parse(std::string_view body, std::string_view content_type);
 };
 

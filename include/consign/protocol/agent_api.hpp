@@ -153,8 +153,8 @@ struct StepsRequest {
     static constexpr auto fields(auto& self, auto&& f) { f("steps", self.steps); }
 };
 
-/// POST /v1/jobs/{id}/logs?offset=N with the raw bytes → the offset the next piece starts at. A piece that starts
-/// elsewhere is answered 409 with the same body: send again from there.
+/// POST /v1/jobs/{id}/logs?offset=N with the raw bytes → the offset the next piece starts at. A piece that
+/// starts elsewhere is answered 409 with the same body: send again from there.
 struct LogPosition {
     std::int64_t expected_offset = 0;
     static constexpr auto fields(auto& self, auto&& f) { f("expected_offset", self.expected_offset); }
@@ -194,7 +194,8 @@ struct PullToken {
 
 } // namespace consign::protocol
 
-// Compiled once, in src/protocol/agent_codec.cpp: these codecs are the larger part of what their users would compile.
+// Compiled once, in src/protocol/agent_codec.cpp: these codecs are the larger part of what their users would
+// compile.
 namespace consign::json {
 CONSIGN_JSON_EXTERN(protocol::EnrollRequest)
 CONSIGN_JSON_EXTERN(protocol::EnrollResponse)

@@ -20,20 +20,23 @@ class ApiClient {
 
     /// Sends `body` as JSON (none for a null) and decodes the answer. A problem becomes its Error.
     template <class Answer, class Body = std::nullptr_t>
-    net::Async<Result<Answer>> call(net::Verb verb, std::string path, Body body = {}, CallOptions options = {}) {
+    net::Async<Result<Answer>> call(net::Verb verb, std::string path, Body body = {},
+                                    CallOptions options = {}) {
         std::string text;
         if constexpr (!std::same_as<Body, std::nullptr_t>) text = json::to_text(body);
         auto answer = co_await send(verb, std::move(path), std::move(text), "application/json", options);
         if (!answer) co_return std::unexpected(std::move(answer).error());
-        co_return json::decode_text<Answer>(answer->empty() ? std::string_view("{}") : std::string_view(*answer));
+        co_return json::decode_text<Answer>(answer->empty() ? std::string_view("{}")
+                                                            : std::string_view(*answer));
     }
-    template <class Answer> net::Async<Result<Answer>> get(std::string path, CallOptions options = {}) {
+    template <class Answer>
+    net::Async<Result<Answer>> get(std::string path, CallOptions options = {}) {
         return call<Answer>(net::Verb::get, std::move(path), nullptr, options);
     }
 
     /// The raw exchange: the body of a 2xx answer ("" for 204), or the Error of a problem.
-    net::Async<Result<std::string>> send(net::Verb verb, std::string path, std::string body, std::string content_type,
-                                         CallOptions options = {});
+    net::Async<Result<std::string>> send(net::Verb verb, std::string path, std::string body,
+                                         std::string content_type, CallOptions options = {});
     const net::Url& base() const { return base_; }
     net::Client& http() { return http_; }
     const TokenSource& token() const { return token_; }

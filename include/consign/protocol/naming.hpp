@@ -1,5 +1,6 @@
 #pragma once
-// How repositories of the vendor registry (and, mirrored, of the install registry) are named. The only such place.
+// How repositories of the vendor registry (and, mirrored, of the install registry) are named. The only such
+// place.
 #include <string>
 #include <string_view>
 

@@ -10,8 +10,8 @@ struct BuildSpec {
     int config_version = 0;
     model::Component component;
     std::optional<ArtifactRef> source; ///< the uploaded source tree; none: the component's git source
-    std::string registry;              ///< URL of the vendor registry; the agent's access token is the password
-    std::string repository;            ///< where the artifact goes
+    std::string registry;   ///< URL of the vendor registry; the agent's access token is the password
+    std::string repository; ///< where the artifact goes
 
     static constexpr auto fields(auto& self, auto&& f) {
         f("build", self.build);
@@ -64,10 +64,10 @@ struct ApplySpec {
 
 /// Sent with success and with failure: what runs now.
 struct ApplyResult {
-    std::string active_release;     ///< version that runs now; empty: none
-    std::optional<Digest> active;   ///< its artifact
-    bool rolled_back = false;       ///< the new release failed and `active_release` is the one before
-    bool changed = false;           ///< false: the desired state was there already
+    std::string active_release;   ///< version that runs now; empty: none
+    std::optional<Digest> active; ///< its artifact
+    bool rolled_back = false;     ///< the new release failed and `active_release` is the one before
+    bool changed = false;         ///< false: the desired state was there already
 
     static constexpr auto fields(auto& self, auto&& f) {
         f("active_release", self.active_release, json::kDefaulted);
@@ -93,7 +93,8 @@ struct TeardownSpec {
 
 } // namespace consign::protocol
 
-// Compiled once, in src/protocol/specs_codec.cpp: these codecs are the larger part of what their users would compile.
+// Compiled once, in src/protocol/specs_codec.cpp: these codecs are the larger part of what their users would
+// compile.
 namespace consign::json {
 CONSIGN_JSON_EXTERN(protocol::ArtifactRef)
 CONSIGN_JSON_EXTERN(protocol::BuildSpec)

@@ -43,44 +43,52 @@ inline constexpr std::string_view kLeaseHeader = "Consign-Lease"; ///< carries t
 } // namespace consign::protocol
 
 namespace consign::json {
-template <> struct EnumNames<protocol::AgentKind> {
+template <>
+struct EnumNames<protocol::AgentKind> {
     using E = protocol::AgentKind;
-    static constexpr std::array<std::pair<E, std::string_view>, 2> names{{{E::build, "build"}, {E::install, "install"}}};
+    static constexpr std::array<std::pair<E, std::string_view>, 2> names{
+        {{E::build, "build"}, {E::install, "install"}}};
 };
-template <> struct EnumNames<protocol::JobKind> {
+template <>
+struct EnumNames<protocol::JobKind> {
     using E = protocol::JobKind;
     static constexpr std::array<std::pair<E, std::string_view>, 3> names{
         {{E::build, "build"}, {E::apply, "apply"}, {E::teardown, "teardown"}}};
 };
-template <> struct EnumNames<protocol::StepState> {
+template <>
+struct EnumNames<protocol::StepState> {
     using E = protocol::StepState;
     static constexpr std::array<std::pair<E, std::string_view>, 3> names{
         {{E::running, "running"}, {E::succeeded, "succeeded"}, {E::failed, "failed"}}};
 };
-template <> struct EnumNames<protocol::Outcome> {
+template <>
+struct EnumNames<protocol::Outcome> {
     using E = protocol::Outcome;
     static constexpr std::array<std::pair<E, std::string_view>, 5> names{{{E::succeeded, "succeeded"},
-                                                                           {E::failed, "failed"},
-                                                                           {E::cancelled, "cancelled"},
-                                                                           {E::timed_out, "timed_out"},
-                                                                           {E::given_back, "given_back"}}};
+                                                                          {E::failed, "failed"},
+                                                                          {E::cancelled, "cancelled"},
+                                                                          {E::timed_out, "timed_out"},
+                                                                          {E::given_back, "given_back"}}};
 };
-template <> struct EnumNames<protocol::Role> {
+template <>
+struct EnumNames<protocol::Role> {
     using E = protocol::Role;
     static constexpr std::array<std::pair<E, std::string_view>, 4> names{
         {{E::viewer, "viewer"}, {E::ci, "ci"}, {E::operator_, "operator"}, {E::owner, "owner"}}};
 };
-template <> struct EnumNames<protocol::DeployKind> {
+template <>
+struct EnumNames<protocol::DeployKind> {
     using E = protocol::DeployKind;
     static constexpr std::array<std::pair<E, std::string_view>, 2> names{
         {{E::deploy, "deploy"}, {E::teardown, "teardown"}}};
 };
-template <> struct EnumNames<protocol::DeployState> {
+template <>
+struct EnumNames<protocol::DeployState> {
     using E = protocol::DeployState;
     static constexpr std::array<std::pair<E, std::string_view>, 5> names{{{E::queued, "queued"},
-                                                                           {E::running, "running"},
-                                                                           {E::succeeded, "succeeded"},
-                                                                           {E::failed, "failed"},
-                                                                           {E::cancelled, "cancelled"}}};
+                                                                          {E::running, "running"},
+                                                                          {E::succeeded, "succeeded"},
+                                                                          {E::failed, "failed"},
+                                                                          {E::cancelled, "cancelled"}}};
 };
 } // namespace consign::json

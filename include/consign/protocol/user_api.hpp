@@ -4,7 +4,8 @@
 
 namespace consign::protocol {
 
-template <class T> struct List {
+template <class T>
+struct List {
     std::vector<T> items;
     static constexpr auto fields(auto& self, auto&& f) { f("items", self.items); }
 };
@@ -141,7 +142,7 @@ struct InstallComponentView {
     std::string component;
     std::string release; ///< what runs now; empty: nothing
     std::optional<Digest> artifact;
-    std::string state;   ///< "running", "rolled_back", "failed" (`release` is what still runs), "absent"
+    std::string state; ///< "running", "rolled_back", "failed" (`release` is what still runs), "absent"
     std::string detail;
     std::optional<JobId> job; ///< the last one
     std::optional<Time> updated_at;
@@ -398,7 +399,8 @@ struct StatusView {
 
 } // namespace consign::protocol
 
-// Compiled once, in src/protocol/user_codec.cpp: these codecs are the larger part of what their users would compile.
+// Compiled once, in src/protocol/user_codec.cpp: these codecs are the larger part of what their users would
+// compile.
 namespace consign::json {
 CONSIGN_JSON_EXTERN(protocol::AppView)
 CONSIGN_JSON_EXTERN(protocol::BuildView)

@@ -29,10 +29,12 @@ class Value {
     Value(const std::string& v) : data_(std::string_view(v)) {}
     Value(ByteView v) : data_(v) {}
     Value(Time v) : data_(to_millis(v)) {}
-    template <IdPrefix P> Value(const Id<P>& v) {
+    template <IdPrefix P>
+    Value(const Id<P>& v) {
         if (v) data_ = std::string_view(v.str());
     }
-    template <class T> Value(const std::optional<T>& v) {
+    template <class T>
+    Value(const std::optional<T>& v) {
         if (v) data_ = Value(*v).data_;
     }
     const auto& data() const { return data_; }
@@ -57,11 +59,15 @@ class Row {
     std::optional<Time> optional_time(int column) const {
         return is_null(column) ? std::nullopt : std::optional(time(column));
     }
-    template <class T> T id(int column) const { return T::trusted(string(column)); }
+    template <class T>
+    T id(int column) const {
+        return T::trusted(string(column));
+    }
 };
 
 /// What a closure sees of the database. SQL is the portable subset; parameters are $1, $2, … .
-/// Statements are cached by text. Errors: conflict (a unique or foreign key), storage_full, corrupt, internal.
+/// Statements are cached by text. Errors: conflict (a unique or foreign key), storage_full, corrupt,
+/// internal.
 class Connection {
   public:
     virtual ~Connection() = default;
@@ -96,7 +102,8 @@ class Connection {
 class Transaction : public Connection {
   public:
     /// INSERT, UPDATE, DELETE: how many rows changed.
-    virtual Result<std::int64_t> execute(std::string_view sql, std::initializer_list<Value> parameters = {}) = 0;
+    virtual Result<std::int64_t> execute(std::string_view sql,
+                                         std::initializer_list<Value> parameters = {}) = 0;
 };
 
 /// One numbered step of a schema; the text may hold many statements. Numbers start at 1, without gaps.
@@ -113,7 +120,8 @@ class Database {
     /// Queues `closure(Transaction&) -> Result<T>` to the one writer thread. It runs in a savepoint; many
     /// commit together; the caller resumes after the commit is on disk. A closure that returns an error (or
     /// throws) is rolled back alone. It must not wait for anything else, and must not be a coroutine.
-    template <class F> auto write(F closure) -> net::Async<std::invoke_result_t<F, Transaction&>> {
+    template <class F>
+    auto write(F closure) -> net::Async<std::invoke_result_t<F, Transaction&>> {
         using R = std::invoke_result_t<F, Transaction&>;
         auto slot = std::make_shared<std::optional<R>>();
         auto shared = std::make_shared<F>(std::move(closure));
@@ -127,7 +135,8 @@ class Database {
     }
 
     /// Runs `closure(Connection&) -> Result<T>` on a read-only connection of the pool, in one snapshot.
-    template <class F> auto read(F closure) -> net::Async<std::invoke_result_t<F, Connection&>> {
+    template <class F>
+    auto read(F closure) -> net::Async<std::invoke_result_t<F, Connection&>> {
         using R = std::invoke_result_t<F, Connection&>;
         auto slot = std::make_shared<std::optional<R>>();
         auto shared = std::make_shared<F>(std::move(closure));
@@ -141,7 +150,8 @@ class Database {
     }
 
     /// The same from a thread that may block (start-up, tests, tools): waits for the commit.
-    template <class F> auto write_blocking(F closure) -> std::invoke_result_t<F, Transaction&> {
+    template <class F>
+    auto write_blocking(F closure) -> std::invoke_result_t<F, Transaction&> {
         using R = std::invoke_result_t<F, Transaction&>;
         std::optional<R> slot;
         CONSIGN_CHECK(submit_write_blocking([&](Transaction& tx) -> Result<void> {
@@ -151,7 +161,8 @@ class Database {
         }));
         return std::move(*slot);
     }
-    template <class F> auto read_blocking(F closure) -> std::invoke_result_t<F, Connection&> {
+    template <class F>
+    auto read_blocking(F closure) -> std::invoke_result_t<F, Connection&> {
         using R = std::invoke_result_t<F, Connection&>;
         std::optional<R> slot;
         CONSIGN_CHECK(submit_read_blocking([&](Connection& c) -> Result<void> {

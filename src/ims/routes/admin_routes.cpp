@@ -11,19 +11,24 @@ using Answer = net::Async<Result<net::Response>>;
 
 Answer create_token(Call& call) {
     CONSIGN_CO_TRY(request, call.json<protocol::CreateTokenRequest>());
-    CONSIGN_CO_TRY(view, co_await call.core.change([request, who = call.caller.name()](Change& change) { return auth::make_user_token(change, request, who); }));
+    CONSIGN_CO_TRY(view, co_await call.core.change([request, who = call.caller.name()](Change& change) {
+        return auth::make_user_token(change, request, who);
+    }));
     co_return answer(view, 201);
 }
 
 Answer list_tokens(Call& call) {
     CONSIGN_CO_TRY(views, co_await call.core.db->read([](store::Connection& c) {
-        return c.query_all("SELECT id, name, role, created_at, expires_at FROM user_tokens WHERE revoked=0 ORDER BY id", {}, [](const store::Row& row) {
-            return protocol::TokenView{.id = row.id<TokenId>(0),
-                                       .name = row.string(1),
-                                       .role = json::enum_from<protocol::Role>(row.text(2)).value_or(protocol::Role::viewer),
-                                       .created_at = row.time(3),
-                                       .expires_at = row.optional_time(4)};
-        });
+        return c.query_all(
+            "SELECT id, name, role, created_at, expires_at FROM user_tokens WHERE revoked=0 ORDER BY id", {},
+            [](const store::Row& row) {
+                return protocol::TokenView{
+                    .id = row.id<TokenId>(0),
+                    .name = row.string(1),
+                    .role = json::enum_from<protocol::Role>(row.text(2)).value_or(protocol::Role::viewer),
+                    .created_at = row.time(3),
+                    .expires_at = row.optional_time(4)};
+            });
     }));
     co_return answer_list(std::move(views));
 }
@@ -31,23 +36,33 @@ Answer list_tokens(Call& call) {
 Answer revoke_token(Call& call) {
     CONSIGN_CO_TRY(id, call.id<TokenId>("id"));
     if (call.caller.user->id == id)
-        co_return fail(Code::conflict, "this is the token you call with", "revoke it with another owner's token, or you lock yourself out");
-    CONSIGN_CO_CHECK(co_await call.core.change([id, who = call.caller.name()](Change& change) -> Result<void> {
-        CONSIGN_TRY(rows, change.tx.execute("UPDATE user_tokens SET revoked=1 WHERE id=$1 AND revoked=0", {id}));
-        if (rows == 0) return fail(Code::not_found, "no token " + id.str(), "see: consign user list");
-        change.effects.users = true;
-        return change.audit(who, "token.revoke", id.str());
-    }));
+        co_return fail(Code::conflict, "this is the token you call with",
+                       "revoke it with another owner's token, or you lock yourself out");
+    CONSIGN_CO_CHECK(
+        co_await call.core.change([id, who = call.caller.name()](Change& change) -> Result<void> {
+            CONSIGN_TRY(
+                rows, change.tx.execute("UPDATE user_tokens SET revoked=1 WHERE id=$1 AND revoked=0", {id}));
+            if (rows == 0) return fail(Code::not_found, "no token " + id.str(), "see: consign user list");
+            change.effects.users = true;
+            return change.audit(who, "token.revoke", id.str());
+        }));
     co_return net::Response::empty(204);
 }
 
 protocol::AuditView audit_row(const store::Row& row) {
-    return {.seq = row.integer(0), .at = row.time(1), .actor = row.string(2), .action = row.string(3), .subject = row.string(4), .detail = row.string(5)};
+    return {.seq = row.integer(0),
+            .at = row.time(1),
+            .actor = row.string(2),
+            .action = row.string(3),
+            .subject = row.string(4),
+            .detail = row.string(5)};
 }
 
 Answer list_audit(Call& call) {
     CONSIGN_CO_TRY(views, co_await call.core.db->read([](store::Connection& c) {
-        return c.query_all("SELECT seq, at, actor, action, subject, detail FROM audit ORDER BY seq DESC LIMIT 500", {}, audit_row);
+        return c.query_all(
+            "SELECT seq, at, actor, action, subject, detail FROM audit ORDER BY seq DESC LIMIT 500", {},
+            audit_row);
     }));
     co_return answer_list(std::move(views));
 }
@@ -60,7 +75,8 @@ Answer list_events(Call& call) {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(wait_s);
     if (after < 0) {
         CONSIGN_CO_TRY(newest, co_await call.core.db->read([](store::Connection& c) {
-            return c.query_one("SELECT COALESCE(MAX(seq), 0) FROM events", {}, [](const store::Row& row) { return row.integer(0); });
+            return c.query_one("SELECT COALESCE(MAX(seq), 0) FROM events", {},
+                               [](const store::Row& row) { return row.integer(0); });
         }));
         after = newest.value_or(0) - 1;
         wait_s = 0;
@@ -68,18 +84,25 @@ Answer list_events(Call& call) {
     for (;;) {
         const auto seen = call.core.events.version();
         CONSIGN_CO_TRY(found, co_await call.core.db->read([after](store::Connection& c) {
-            return c.query_all("SELECT seq, at, kind, app, COALESCE(i.name, ''), component, job, deploy, detail FROM "
-                               "(SELECT * FROM events WHERE seq > $1 ORDER BY seq LIMIT 500) e LEFT JOIN "
-                               "(SELECT id AS install_id, name FROM installs) i ON i.install_id = e.install ORDER BY seq",
-                               {after}, [](const store::Row& row) {
-                                   protocol::EventView view{.seq = row.integer(0), .at = row.time(1), .kind = row.string(2), .app = row.string(3), .install = row.string(4), .component = row.string(5)};
-                                   if (!row.is_null(6)) view.job = row.id<JobId>(6);
-                                   if (!row.is_null(7)) view.deploy = row.id<DeployId>(7);
-                                   view.detail = row.string(8);
-                                   return view;
-                               });
+            return c.query_all(
+                "SELECT seq, at, kind, app, COALESCE(i.name, ''), component, job, deploy, detail FROM "
+                "(SELECT * FROM events WHERE seq > $1 ORDER BY seq LIMIT 500) e LEFT JOIN "
+                "(SELECT id AS install_id, name FROM installs) i ON i.install_id = e.install ORDER BY seq",
+                {after}, [](const store::Row& row) {
+                    protocol::EventView view{.seq = row.integer(0),
+                                             .at = row.time(1),
+                                             .kind = row.string(2),
+                                             .app = row.string(3),
+                                             .install = row.string(4),
+                                             .component = row.string(5)};
+                    if (!row.is_null(6)) view.job = row.id<JobId>(6);
+                    if (!row.is_null(7)) view.deploy = row.id<DeployId>(7);
+                    view.detail = row.string(8);
+                    return view;
+                });
         }));
-        if (!found.empty() || wait_s == 0 || std::chrono::steady_clock::now() >= deadline) co_return answer_list(std::move(found));
+        if (!found.empty() || wait_s == 0 || std::chrono::steady_clock::now() >= deadline)
+            co_return answer_list(std::move(found));
         const auto woken = co_await call.request.parking->wait_past(call.core.events, seen, deadline);
         if (woken == net::Wake::gone) co_return fail(Code::cancelled, "the caller hung up");
         if (woken == net::Wake::draining) wait_s = 0;
@@ -92,7 +115,8 @@ struct Counts {
 };
 Result<Counts> count(store::Connection& c) {
     const auto number = [&](std::string_view sql) -> Result<int> {
-        CONSIGN_TRY(n, c.query_one(sql, {}, [](const store::Row& row) { return static_cast<int>(row.integer(0)); }));
+        CONSIGN_TRY(
+            n, c.query_one(sql, {}, [](const store::Row& row) { return static_cast<int>(row.integer(0)); }));
         return n.value_or(0);
     };
     Counts counts;
@@ -100,10 +124,14 @@ Result<Counts> count(store::Connection& c) {
     CONSIGN_TRY(installs, number("SELECT COUNT(*) FROM installs"));
     // One state per query, so that each runs on its partial index however many jobs have ended.
     CONSIGN_TRY(queued_builds, number("SELECT COUNT(*) FROM jobs WHERE state = 'queued' AND kind = 'build'"));
-    CONSIGN_TRY(queued_installs, number("SELECT COUNT(*) FROM jobs WHERE state = 'queued' AND install IS NOT NULL"));
-    CONSIGN_TRY(blocked, number("SELECT COUNT(*) FROM jobs WHERE deploy IN (SELECT id FROM deploys WHERE state IN ('queued', 'running')) AND state='blocked'"));
+    CONSIGN_TRY(queued_installs,
+                number("SELECT COUNT(*) FROM jobs WHERE state = 'queued' AND install IS NOT NULL"));
+    CONSIGN_TRY(blocked, number("SELECT COUNT(*) FROM jobs WHERE deploy IN (SELECT id FROM deploys WHERE "
+                                "state IN ('queued', 'running')) AND state='blocked'"));
     CONSIGN_TRY(running, number("SELECT COUNT(*) FROM jobs WHERE state IN ('leased', 'running')"));
-    CONSIGN_TRY(refused, c.query_all("SELECT seq, at, actor, action, subject, detail FROM audit WHERE action='pull_token.refused' ORDER BY seq DESC LIMIT 5", {}, audit_row));
+    CONSIGN_TRY(refused, c.query_all("SELECT seq, at, actor, action, subject, detail FROM audit WHERE "
+                                     "action='pull_token.refused' ORDER BY seq DESC LIMIT 5",
+                                     {}, audit_row));
     return Counts{apps, installs, queued_builds + queued_installs + blocked, running, std::move(refused)};
 }
 
@@ -129,7 +157,9 @@ Answer healthz(Call&) { co_return net::Response::text(200, "ok\n"); }
 
 /// Ready: the store answers. A full disk still reads.
 Answer readyz(Call& call) {
-    CONSIGN_CO_CHECK(co_await call.core.db->read([](store::Connection& c) { return c.query_one("SELECT 1", {}, [](const store::Row&) { return 1; }); }));
+    CONSIGN_CO_CHECK(co_await call.core.db->read([](store::Connection& c) {
+        return c.query_one("SELECT 1", {}, [](const store::Row&) { return 1; });
+    }));
     co_return net::Response::text(200, "ready\n");
 }
 
@@ -144,7 +174,8 @@ Answer metrics(Call& call) {
     }
     std::string text;
     const auto put = [&](std::string_view type, std::string_view name, std::string_view help, auto value) {
-        text += std::format("# HELP consign_{0} {1}\n# TYPE consign_{0} {2}\nconsign_{0} {3}\n", name, help, type, value);
+        text += std::format("# HELP consign_{0} {1}\n# TYPE consign_{0} {2}\nconsign_{0} {3}\n", name, help,
+                            type, value);
     };
     const auto& n = call.core.counters;
     put("counter", "http_requests_total", "API requests answered.", n.requests.load());
@@ -163,14 +194,17 @@ Answer metrics(Call& call) {
     co_return response;
 }
 
-Answer openapi(Call& call) { co_return net::Response::json(200, openapi_document(call.core.options.version)); }
+Answer openapi(Call& call) {
+    co_return net::Response::json(200, openapi_document(call.core.options.version));
+}
 
 constexpr Route kRoutes[] = {
     {net::Verb::get, "/v1/tokens", list_tokens, Access::owner, "User tokens, without their secrets"},
     {net::Verb::post, "/v1/tokens", create_token, Access::owner, "Makes a user token; shown once"},
     {net::Verb::delete_, "/v1/tokens/{id}", revoke_token, Access::owner, "Revokes a user token at once"},
     {net::Verb::get, "/v1/audit", list_audit, Access::operator_, "The newest 500 audit entries"},
-    {net::Verb::get, "/v1/events", list_events, Access::viewer, "Events after=SEQ; wait=S parks until there are some"},
+    {net::Verb::get, "/v1/events", list_events, Access::viewer,
+     "Events after=SEQ; wait=S parks until there are some"},
     {net::Verb::get, "/v1/status", status, Access::viewer, "The server at a glance"},
     {net::Verb::get, "/v1/openapi.json", openapi, Access::anyone, "This description"},
     {net::Verb::get, "/healthz", healthz, Access::anyone, "The process lives"},

@@ -1,5 +1,5 @@
-// What agents call: enrol, token, and the work on a job, each write fenced by the epoch in Consign-Lease. The poll is in
-// poll.cpp.
+// What agents call: enrol, token, and the work on a job, each write fenced by the epoch in Consign-Lease. The
+// poll is in poll.cpp.
 #include "ims/jobs.hpp"
 #include "ims/poll.hpp"
 #include "ims/routes.hpp"
@@ -16,13 +16,16 @@ Result<jobs::Holder> holder_of(const Call& call) {
     jobs::Holder holder{.agent = call.caller.agent->id};
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), holder.epoch);
     if (text.empty() || error != std::errc{} || end != text.data() + text.size())
-        return fail(Code::invalid_argument, std::format("the header {} must carry the lease's epoch", protocol::kLeaseHeader));
+        return fail(Code::invalid_argument,
+                    std::format("the header {} must carry the lease's epoch", protocol::kLeaseHeader));
     return holder;
 }
 
 Answer enroll(Call& call) {
     CONSIGN_CO_TRY(request, call.json<protocol::EnrollRequest>());
-    CONSIGN_CO_TRY(response, co_await call.core.change([request, vendor = &call.core.vendor](Change& change) { return auth::enroll(change, *vendor, request); }));
+    CONSIGN_CO_TRY(response, co_await call.core.change([request, vendor = &call.core.vendor](Change& change) {
+        return auth::enroll(change, *vendor, request);
+    }));
     co_return answer(response, 201);
 }
 
@@ -30,22 +33,28 @@ Answer token(Call& call) {
     const auto form = net::Query::parse(call.body);
     if (form.get_or("grant_type", "") != "client_credentials" ||
         form.get_or("client_assertion_type", "") != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
-        co_return fail(Code::invalid_argument, "the grant must be client_credentials with a jwt-bearer client assertion (RFC 7523)");
-    CONSIGN_CO_TRY(response, co_await auth::exchange_assertion(call.core, form.get_or("client_assertion", "")));
+        co_return fail(Code::invalid_argument,
+                       "the grant must be client_credentials with a jwt-bearer client assertion (RFC 7523)");
+    CONSIGN_CO_TRY(response,
+                   co_await auth::exchange_assertion(call.core, form.get_or("client_assertion", "")));
     co_return answer(response);
 }
 
 Answer start(Call& call) {
     CONSIGN_CO_TRY(id, call.id<JobId>("id"));
     CONSIGN_CO_TRY(holder, holder_of(call));
-    CONSIGN_CO_CHECK(co_await call.core.change([id, holder](Change& change) { return jobs::start(change, id, holder); }));
+    CONSIGN_CO_CHECK(
+        co_await call.core.change([id, holder](Change& change) { return jobs::start(change, id, holder); }));
     co_return net::Response::empty(204);
 }
 
 Answer renew(Call& call) {
     CONSIGN_CO_TRY(id, call.id<JobId>("id"));
     CONSIGN_CO_TRY(holder, holder_of(call));
-    CONSIGN_CO_TRY(job, co_await call.core.change([id, holder, lease = call.core.options.lease](Change& change) { return jobs::renew(change, id, holder, lease); }));
+    CONSIGN_CO_TRY(job,
+                   co_await call.core.change([id, holder, lease = call.core.options.lease](Change& change) {
+                       return jobs::renew(change, id, holder, lease);
+                   }));
     co_return answer(protocol::RenewResponse{.deadline = *job.deadline, .cancel = job.cancel_requested});
 }
 
@@ -53,7 +62,9 @@ Answer steps(Call& call) {
     CONSIGN_CO_TRY(id, call.id<JobId>("id"));
     CONSIGN_CO_TRY(holder, holder_of(call));
     CONSIGN_CO_TRY(request, call.json<protocol::StepsRequest>());
-    CONSIGN_CO_CHECK(co_await call.core.change([id, holder, steps = request.steps](Change& change) { return jobs::report_steps(change, id, holder, steps); }));
+    CONSIGN_CO_CHECK(co_await call.core.change([id, holder, steps = request.steps](Change& change) {
+        return jobs::report_steps(change, id, holder, steps);
+    }));
     co_return net::Response::empty(204);
 }
 
@@ -61,8 +72,10 @@ Answer logs(Call& call) {
     CONSIGN_CO_TRY(id, call.id<JobId>("id"));
     CONSIGN_CO_TRY(holder, holder_of(call));
     CONSIGN_CO_TRY(offset, call.number("offset", -1, -1, std::numeric_limits<std::int64_t>::max()));
-    if (offset < 0) co_return fail(Code::invalid_argument, "offset=N is missing: where this piece starts, in bytes");
-    CONSIGN_CO_CHECK(co_await call.core.db->read([id, holder](store::Connection& c) { return jobs::held(c, id, holder); }));
+    if (offset < 0)
+        co_return fail(Code::invalid_argument, "offset=N is missing: where this piece starts, in bytes");
+    CONSIGN_CO_CHECK(co_await call.core.db->read(
+        [id, holder](store::Connection& c) { return jobs::held(c, id, holder); }));
     CONSIGN_CO_TRY(appended, co_await call.core.logs->append(id, holder.epoch, offset, std::move(call.body)));
     co_return answer(protocol::LogPosition{appended.size}, appended.accepted ? 200 : 409);
 }
@@ -72,11 +85,12 @@ Answer outputs(Call& call) {
     CONSIGN_CO_TRY(holder, holder_of(call));
     CONSIGN_CO_TRY(values, json::parse(call.body));
     if (!values.is_object()) co_return fail(Code::invalid_argument, "outputs are a JSON object");
-    CONSIGN_CO_CHECK(co_await call.core.change([id, holder, text = json::dump(values)](Change& change) -> Result<void> {
-        CONSIGN_CHECK(jobs::held(change.tx, id, holder));
-        CONSIGN_CHECK(change.tx.execute("UPDATE jobs SET result=$2 WHERE id=$1", {id, text}));
-        return {};
-    }));
+    CONSIGN_CO_CHECK(
+        co_await call.core.change([id, holder, text = json::dump(values)](Change& change) -> Result<void> {
+            CONSIGN_CHECK(jobs::held(change.tx, id, holder));
+            CONSIGN_CHECK(change.tx.execute("UPDATE jobs SET result=$2 WHERE id=$1", {id, text}));
+            return {};
+        }));
     co_return net::Response::empty(204);
 }
 
@@ -84,7 +98,8 @@ Answer complete(Call& call) {
     CONSIGN_CO_TRY(id, call.id<JobId>("id"));
     CONSIGN_CO_TRY(holder, holder_of(call));
     CONSIGN_CO_TRY(request, call.json<protocol::CompleteRequest>());
-    CONSIGN_CO_CHECK(co_await call.core.change([id, holder, request](Change& change) { return jobs::complete(change, id, holder, request); }));
+    CONSIGN_CO_CHECK(co_await call.core.change(
+        [id, holder, request](Change& change) { return jobs::complete(change, id, holder, request); }));
     call.core.logs->mailbox(id).notify(); // whoever follows the log learns that it has ended
     co_return answer(json::Value::object());
 }
@@ -92,9 +107,11 @@ Answer complete(Call& call) {
 Answer pull_token(Call& call) {
     CONSIGN_CO_TRY(id, call.id<JobId>("id"));
     CONSIGN_CO_TRY(holder, holder_of(call));
-    CONSIGN_CO_TRY(token, co_await call.core.change([id, holder, url = call.core.public_url](Change& change) -> Result<protocol::PullToken> {
+    CONSIGN_CO_TRY(token, co_await call.core.change([id, holder, url = call.core.public_url](
+                                                        Change& change) -> Result<protocol::PullToken> {
         CONSIGN_TRY(job, jobs::held(change.tx, id, holder));
-        if (job.kind != protocol::JobKind::apply) return fail(Code::conflict, "only an apply job has an artifact to pull");
+        if (job.kind != protocol::JobKind::apply)
+            return fail(Code::conflict, "only an apply job has an artifact to pull");
         CONSIGN_TRY(spec, json::decode_text<protocol::ApplySpec>(job.spec));
         return auth::make_pull_token(change, id, holder.epoch, spec.artifact, url);
     }));
@@ -102,16 +119,20 @@ Answer pull_token(Call& call) {
 }
 
 constexpr Route kRoutes[] = {
-    {net::Verb::post, "/v1/agents/enroll", enroll, Access::anyone, "Burns an enrolment token and registers the agent's public key", 64u << 10},
-    {net::Verb::post, "/v1/token", token, Access::anyone, "An access token for a client assertion (RFC 7523)", 64u << 10},
-    {net::Verb::post, "/v1/agent/poll", poll, Access::agent, "Waits for work; renews the leases it lists", 1u << 20},
+    {net::Verb::post, "/v1/agents/enroll", enroll, Access::anyone,
+     "Burns an enrolment token and registers the agent's public key", 64u << 10},
+    {net::Verb::post, "/v1/token", token, Access::anyone, "An access token for a client assertion (RFC 7523)",
+     64u << 10},
+    {net::Verb::post, "/v1/agent/poll", poll, Access::agent, "Waits for work; renews the leases it lists",
+     1u << 20},
     {net::Verb::post, "/v1/jobs/{id}/start", start, Access::agent, "The attempt begins", 4u << 10},
     {net::Verb::post, "/v1/jobs/{id}/renew", renew, Access::agent, "Renews one lease", 4u << 10},
     {net::Verb::post, "/v1/jobs/{id}/steps", steps, Access::agent, "Reports steps, by number", 1u << 20},
     {net::Verb::post, "/v1/jobs/{id}/logs", logs, Access::agent, "Appends log bytes at offset=N", 1u << 20},
     {net::Verb::post, "/v1/jobs/{id}/outputs", outputs, Access::agent, "Keeps intermediate outputs"},
     {net::Verb::post, "/v1/jobs/{id}/complete", complete, Access::agent, "Ends the attempt"},
-    {net::Verb::post, "/v1/jobs/{id}/pull-token", pull_token, Access::agent, "A one-time token for the job's artifact", 4u << 10},
+    {net::Verb::post, "/v1/jobs/{id}/pull-token", pull_token, Access::agent,
+     "A one-time token for the job's artifact", 4u << 10},
 };
 
 } // namespace

@@ -17,8 +17,10 @@ Answer put_app(Call& call) {
     auto config = model::parse_app_config(request.toml, request.file_name);
     if (!config) co_return fail(Code::invalid_argument, all_faults(config.error()), "nothing was stored");
     if (config->app != call.param("app"))
-        co_return fail(Code::invalid_argument, "the file is of app '" + config->app + "', the path says '" + call.param("app") + "'");
-    CONSIGN_CO_TRY(view, co_await call.core.change([config = std::move(*config), toml = request.toml, who = call.caller.name()](Change& change) {
+        co_return fail(Code::invalid_argument,
+                       "the file is of app '" + config->app + "', the path says '" + call.param("app") + "'");
+    CONSIGN_CO_TRY(view, co_await call.core.change([config = std::move(*config), toml = request.toml,
+                                                    who = call.caller.name()](Change& change) {
         return apps::apply(change, config, toml, who);
     }));
     co_return answer(view);
@@ -31,7 +33,9 @@ void hide_sensitive(protocol::AppView& view) {
 }
 
 Answer get_app(Call& call) {
-    CONSIGN_CO_TRY(view, co_await call.core.db->read([name = call.param("app")](store::Connection& c) { return apps::get(c, name); }));
+    CONSIGN_CO_TRY(view, co_await call.core.db->read([name = call.param("app")](store::Connection& c) {
+        return apps::get(c, name);
+    }));
     hide_sensitive(view);
     co_return answer(view);
 }
@@ -44,26 +48,32 @@ Answer list_apps(Call& call) {
 
 Answer create_release(Call& call) {
     CONSIGN_CO_TRY(request, call.json<protocol::CreateReleaseRequest>());
-    CONSIGN_CO_TRY(view, co_await call.core.change([app = call.param("app"), version = request.version, who = call.caller.name()](
-                                                       Change& change) -> Result<protocol::ReleaseView> {
-        CONSIGN_TRY(release, apps::create_release(change, app, version));
-        CONSIGN_CHECK(change.audit(who, "release.create", app, release.version));
-        return std::move(release);
-    }));
+    CONSIGN_CO_TRY(view, co_await call.core.change(
+                             [app = call.param("app"), version = request.version,
+                              who = call.caller.name()](Change& change) -> Result<protocol::ReleaseView> {
+                                 CONSIGN_TRY(release, apps::create_release(change, app, version));
+                                 CONSIGN_CHECK(change.audit(who, "release.create", app, release.version));
+                                 return std::move(release);
+                             }));
     co_return answer(view, 201);
 }
 
 Answer list_releases(Call& call) {
-    CONSIGN_CO_TRY(views, co_await call.core.db->read([app = call.param("app")](store::Connection& c) { return apps::releases(c, app); }));
+    CONSIGN_CO_TRY(views, co_await call.core.db->read([app = call.param("app")](store::Connection& c) {
+        return apps::releases(c, app);
+    }));
     co_return answer_list(std::move(views));
 }
 
 constexpr Route kRoutes[] = {
     {net::Verb::get, "/v1/apps", list_apps, Access::viewer, "All apps with their newest config"},
     {net::Verb::get, "/v1/apps/{app}", get_app, Access::viewer, "One app with its newest config"},
-    {net::Verb::put, "/v1/apps/{app}", put_app, Access::operator_, "Applies a consign.toml: a new config version if it differs"},
-    {net::Verb::get, "/v1/apps/{app}/releases", list_releases, Access::viewer, "Releases of an app, newest first"},
-    {net::Verb::post, "/v1/apps/{app}/releases", create_release, Access::ci, "Makes a release of the newest builds"},
+    {net::Verb::put, "/v1/apps/{app}", put_app, Access::operator_,
+     "Applies a consign.toml: a new config version if it differs"},
+    {net::Verb::get, "/v1/apps/{app}/releases", list_releases, Access::viewer,
+     "Releases of an app, newest first"},
+    {net::Verb::post, "/v1/apps/{app}/releases", create_release, Access::ci,
+     "Makes a release of the newest builds"},
 };
 
 } // namespace

@@ -20,17 +20,19 @@ Result<Found> find(store::Connection& c, const DeployId& id) {
 net::Response respond(const Core& core, Found found, int status) {
     for (auto& job : found.view.jobs) {
         Dispatcher::explain(job, core.directory, found.install, core.clock.now());
-        if (!found.view.waiting_for && job.state == model::JobState::queued) found.view.waiting_for = job.waiting_for;
+        if (!found.view.waiting_for && job.state == model::JobState::queued)
+            found.view.waiting_for = job.waiting_for;
     }
     return answer(found.view, status);
 }
 
 Answer create_deploy(Call& call) {
     CONSIGN_CO_TRY(request, call.json<protocol::CreateDeployRequest>());
-    CONSIGN_CO_TRY(found, co_await call.core.change([request, who = call.caller.name()](Change& change) -> Result<Found> {
-        CONSIGN_TRY(id, deploys::create(change, request, who));
-        return find(change.tx, id);
-    }));
+    CONSIGN_CO_TRY(found, co_await call.core.change(
+                              [request, who = call.caller.name()](Change& change) -> Result<Found> {
+                                  CONSIGN_TRY(id, deploys::create(change, request, who));
+                                  return find(change.tx, id);
+                              }));
     co_return respond(call.core, std::move(found), 201);
 }
 
@@ -42,13 +44,16 @@ Answer get_deploy(Call& call) {
 
 Answer list_deploys(Call& call) {
     const auto install = call.request.query.get_or("install", "");
-    CONSIGN_CO_TRY(views, co_await call.core.db->read([install](store::Connection& c) { return deploys::list(c, install); }));
+    CONSIGN_CO_TRY(views, co_await call.core.db->read(
+                              [install](store::Connection& c) { return deploys::list(c, install); }));
     co_return answer_list(std::move(views));
 }
 
 constexpr Route kRoutes[] = {
-    {net::Verb::get, "/v1/deploys", list_deploys, Access::viewer, "The newest 200 deploys; install=NAME: of one install"},
-    {net::Verb::post, "/v1/deploys", create_deploy, Access::operator_, "Brings an install to a release, or tears it down"},
+    {net::Verb::get, "/v1/deploys", list_deploys, Access::viewer,
+     "The newest 200 deploys; install=NAME: of one install"},
+    {net::Verb::post, "/v1/deploys", create_deploy, Access::operator_,
+     "Brings an install to a release, or tears it down"},
     {net::Verb::get, "/v1/deploys/{id}", get_deploy, Access::viewer, "One deploy with its jobs"},
 };
 

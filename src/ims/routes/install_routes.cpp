@@ -17,7 +17,8 @@ void add_presence(const Core& core, protocol::InstallView& view) {
 
 Answer create_install(Call& call) {
     CONSIGN_CO_TRY(request, call.json<protocol::CreateInstallRequest>());
-    CONSIGN_CO_TRY(view, co_await call.core.change([request, who = call.caller.name()](Change& change) -> Result<protocol::InstallView> {
+    CONSIGN_CO_TRY(view, co_await call.core.change([request, who = call.caller.name()](
+                                                       Change& change) -> Result<protocol::InstallView> {
         CONSIGN_TRY(install, installs::create(change, request, who));
         return installs::view(change.tx, install);
     }));
@@ -25,45 +26,53 @@ Answer create_install(Call& call) {
 }
 
 Answer get_install(Call& call) {
-    CONSIGN_CO_TRY(view, co_await call.core.db->read([name = call.param("name")](store::Connection& c) -> Result<protocol::InstallView> {
-        CONSIGN_TRY(install, installs::get(c, name));
-        return installs::view(c, install);
-    }));
+    CONSIGN_CO_TRY(view,
+                   co_await call.core.db->read(
+                       [name = call.param("name")](store::Connection& c) -> Result<protocol::InstallView> {
+                           CONSIGN_TRY(install, installs::get(c, name));
+                           return installs::view(c, install);
+                       }));
     add_presence(call.core, view);
     co_return answer(view);
 }
 
 Answer list_installs(Call& call) {
-    CONSIGN_CO_TRY(views, co_await call.core.db->read([](store::Connection& c) -> Result<std::vector<protocol::InstallView>> {
-        CONSIGN_TRY(all, installs::list(c));
-        std::vector<protocol::InstallView> out;
-        for (const auto& install : all) {
-            CONSIGN_TRY(view, installs::view(c, install));
-            out.push_back(std::move(view));
-        }
-        return out;
-    }));
+    CONSIGN_CO_TRY(views, co_await call.core.db->read(
+                              [](store::Connection& c) -> Result<std::vector<protocol::InstallView>> {
+                                  CONSIGN_TRY(all, installs::list(c));
+                                  std::vector<protocol::InstallView> out;
+                                  for (const auto& install : all) {
+                                      CONSIGN_TRY(view, installs::view(c, install));
+                                      out.push_back(std::move(view));
+                                  }
+                                  return out;
+                              }));
     for (auto& view : views) add_presence(call.core, view);
     co_return answer_list(std::move(views));
 }
 
 Answer set_inputs(Call& call) {
     CONSIGN_CO_TRY(request, call.json<protocol::SetInputsRequest>());
-    CONSIGN_CO_TRY(view, co_await call.core.change([name = call.param("name"), request, who = call.caller.name()](Change& change) -> Result<protocol::InstallView> {
-        CONSIGN_TRY(install, installs::set_inputs(change, name, request.inputs, who));
-        return installs::view(change.tx, install);
-    }));
+    CONSIGN_CO_TRY(view,
+                   co_await call.core.change([name = call.param("name"), request, who = call.caller.name()](
+                                                 Change& change) -> Result<protocol::InstallView> {
+                       CONSIGN_TRY(install, installs::set_inputs(change, name, request.inputs, who));
+                       return installs::view(change.tx, install);
+                   }));
     add_presence(call.core, view);
     co_return answer(view);
 }
 
 Answer enroll_token(Call& call) {
     CONSIGN_CO_TRY(request, call.json<protocol::EnrollTokenRequest>());
-    CONSIGN_CO_TRY(view, co_await call.core.change([name = call.param("name"), ttl = request.ttl_s, who = call.caller.name()](Change& change) -> Result<protocol::EnrollTokenView> {
+    CONSIGN_CO_TRY(view, co_await call.core.change([name = call.param("name"), ttl = request.ttl_s,
+                                                    who = call.caller.name()](
+                                                       Change& change) -> Result<protocol::EnrollTokenView> {
         CONSIGN_TRY(install, installs::get(change.tx, name));
         return auth::make_enroll_token(change, protocol::AgentKind::install, install.id, ttl, who);
     }));
-    view.command = std::format("consign install-agent --ims {} --enroll {} --data ./consign-{}", call.core.public_url, view.token, call.param("name"));
+    view.command = std::format("consign install-agent --ims {} --enroll {} --data ./consign-{}",
+                               call.core.public_url, view.token, call.param("name"));
     co_return answer(view, 201);
 }
 
@@ -71,8 +80,10 @@ constexpr Route kRoutes[] = {
     {net::Verb::get, "/v1/installs", list_installs, Access::viewer, "All installs"},
     {net::Verb::post, "/v1/installs", create_install, Access::operator_, "Makes an install of an app"},
     {net::Verb::get, "/v1/installs/{name}", get_install, Access::viewer, "One install with its components"},
-    {net::Verb::put, "/v1/installs/{name}/inputs", set_inputs, Access::operator_, "Sets inputs; the next deploy uses them"},
-    {net::Verb::post, "/v1/installs/{name}/enroll-token", enroll_token, Access::operator_, "A one-use token to enrol the install's agent"},
+    {net::Verb::put, "/v1/installs/{name}/inputs", set_inputs, Access::operator_,
+     "Sets inputs; the next deploy uses them"},
+    {net::Verb::post, "/v1/installs/{name}/enroll-token", enroll_token, Access::operator_,
+     "A one-use token to enrol the install's agent"},
 };
 
 } // namespace

@@ -33,21 +33,25 @@ Answer list_jobs(Call& call) {
     const auto deploy = call.request.query.get_or("deploy", "");
     if (!state.empty() && !json::enum_from<model::JobState>(state))
         co_return fail(Code::invalid_argument, std::format("'{}' is not a job state", state));
-    CONSIGN_CO_TRY(found, co_await call.core.db->read([install, state, deploy](store::Connection& c) -> Result<std::vector<Found>> {
-        InstallId of;
-        if (!install.empty()) {
-            CONSIGN_TRY(known, installs::get(c, install));
-            of = known.id;
-        }
-        CONSIGN_TRY(rows, jobs::find(c, "($1 IS NULL OR install=$1) AND ($2='' OR state=$2) AND ($3='' OR deploy=$3) ORDER BY id DESC LIMIT 200",
-                                     {of, state, deploy}));
-        std::vector<Found> out;
-        for (const auto& job : rows) {
-            CONSIGN_TRY(view, views::job(c, job, views::Detail::summary));
-            out.push_back({std::move(view), job.install});
-        }
-        return out;
-    }));
+    CONSIGN_CO_TRY(found,
+                   co_await call.core.db->read(
+                       [install, state, deploy](store::Connection& c) -> Result<std::vector<Found>> {
+                           InstallId of;
+                           if (!install.empty()) {
+                               CONSIGN_TRY(known, installs::get(c, install));
+                               of = known.id;
+                           }
+                           CONSIGN_TRY(rows, jobs::find(c,
+                                                        "($1 IS NULL OR install=$1) AND ($2='' OR state=$2) "
+                                                        "AND ($3='' OR deploy=$3) ORDER BY id DESC LIMIT 200",
+                                                        {of, state, deploy}));
+                           std::vector<Found> out;
+                           for (const auto& job : rows) {
+                               CONSIGN_TRY(view, views::job(c, job, views::Detail::summary));
+                               out.push_back({std::move(view), job.install});
+                           }
+                           return out;
+                       }));
     std::vector<protocol::JobView> views;
     for (auto& item : found) {
         Dispatcher::explain(item.view, call.core.directory, item.install, call.core.clock.now());
@@ -58,21 +62,24 @@ Answer list_jobs(Call& call) {
 
 Answer cancel_job(Call& call) {
     CONSIGN_CO_TRY(id, call.id<JobId>("id"));
-    CONSIGN_CO_TRY(view, co_await call.core.change([id, who = call.caller.name()](Change& change) -> Result<protocol::JobView> {
-        CONSIGN_TRY(job, jobs::cancel(change, id, who));
-        CONSIGN_CHECK(change.audit(who, "job.cancel", id.str()));
-        return views::job(change.tx, job, views::Detail::summary);
-    }));
+    CONSIGN_CO_TRY(view, co_await call.core.change(
+                             [id, who = call.caller.name()](Change& change) -> Result<protocol::JobView> {
+                                 CONSIGN_TRY(job, jobs::cancel(change, id, who));
+                                 CONSIGN_CHECK(change.audit(who, "job.cancel", id.str()));
+                                 return views::job(change.tx, job, views::Detail::summary);
+                             }));
     co_return answer(view);
 }
 
 /// A terminal state is final: trying again is a new job (and, for an install, a new deploy).
 Answer retry_job(Call& call) {
     CONSIGN_CO_TRY(id, call.id<JobId>("id"));
-    CONSIGN_CO_TRY(view, co_await call.core.change([id, who = call.caller.name()](Change& change) -> Result<protocol::JobView> {
+    CONSIGN_CO_TRY(view, co_await call.core.change([id, who = call.caller.name()](
+                                                       Change& change) -> Result<protocol::JobView> {
         CONSIGN_TRY(job, jobs::get(change.tx, id));
         if (!model::is_terminal(job.state) || job.state == model::JobState::succeeded)
-            return fail(Code::conflict, std::format("job {} is {}; only one that failed can be tried again", id.str(), json::name_of(job.state)));
+            return fail(Code::conflict, std::format("job {} is {}; only one that failed can be tried again",
+                                                    id.str(), json::name_of(job.state)));
         CONSIGN_CHECK(change.audit(who, "job.retry", id.str()));
         JobId again;
         if (job.build) {
@@ -100,7 +107,8 @@ Answer get_logs(Call& call) {
     for (;;) {
         const auto seen = mailbox.version();
         // State before bytes: a job that has ended before the read writes nothing after it.
-        CONSIGN_CO_TRY(job, co_await call.core.db->read([id](store::Connection& c) { return jobs::get(c, id); }));
+        CONSIGN_CO_TRY(job,
+                       co_await call.core.db->read([id](store::Connection& c) { return jobs::get(c, id); }));
         CONSIGN_CO_TRY(page, co_await call.core.logs->read(id, offset, kLogPageBytes));
         const bool ended = model::is_terminal(job.state);
         if (!page.data.empty() || ended || wait_s == 0 || std::chrono::steady_clock::now() >= deadline) {
@@ -117,11 +125,14 @@ Answer get_logs(Call& call) {
 }
 
 constexpr Route kRoutes[] = {
-    {net::Verb::get, "/v1/jobs", list_jobs, Access::viewer, "The newest 200 jobs; install=, state=, deploy= narrow it"},
+    {net::Verb::get, "/v1/jobs", list_jobs, Access::viewer,
+     "The newest 200 jobs; install=, state=, deploy= narrow it"},
     {net::Verb::get, "/v1/jobs/{id}", get_job, Access::viewer, "One job with its steps"},
-    {net::Verb::get, "/v1/jobs/{id}/logs", get_logs, Access::viewer, "Log bytes from offset=N; wait=S parks until there are more"},
+    {net::Verb::get, "/v1/jobs/{id}/logs", get_logs, Access::viewer,
+     "Log bytes from offset=N; wait=S parks until there are more"},
     {net::Verb::post, "/v1/jobs/{id}/cancel", cancel_job, Access::operator_, "Asks for the job to end"},
-    {net::Verb::post, "/v1/jobs/{id}/retry", retry_job, Access::operator_, "Does the work of a failed job again, as a new job"},
+    {net::Verb::post, "/v1/jobs/{id}/retry", retry_job, Access::operator_,
+     "Does the work of a failed job again, as a new job"},
 };
 
 } // namespace

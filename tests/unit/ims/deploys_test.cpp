@@ -1,6 +1,6 @@
-#include "ims/deploys.hpp"
 #include "fixture.hpp"
 #include "ims/builds.hpp"
+#include "ims/deploys.hpp"
 
 using namespace consign;
 using namespace consign::ims;
@@ -23,15 +23,17 @@ struct Shop : Fixture {
         REQUIRE(change([&](Change& c) -> Result<void> {
             CONSIGN_CHECK(apps::apply(c, config, "", "ann"));
             for (const auto& component : config.components)
-                CONSIGN_CHECK(builds::record(c,
-                                             {.app = "shop",
-                                              .component = component.name,
-                                              .config_version = 1,
-                                              .result = protocol::BuildResult{.digest = Digest::sha256_of(component.name)}},
-                                             "ci"));
+                CONSIGN_CHECK(builds::record(
+                    c,
+                    {.app = "shop",
+                     .component = component.name,
+                     .config_version = 1,
+                     .result = protocol::BuildResult{.digest = Digest::sha256_of(component.name)}},
+                    "ci"));
             CONSIGN_CHECK(apps::create_release(c, "shop", ""));
             CONSIGN_CHECK(apps::create_release(c, "shop", ""));
-            CONSIGN_TRY(made, installs::create(c, {.name = "acme", .app = "shop", .inputs = {{"port", 80}}}, "ann"));
+            CONSIGN_TRY(
+                made, installs::create(c, {.name = "acme", .app = "shop", .inputs = {{"port", 80}}}, "ann"));
             install = made.id;
             return {};
         }));
@@ -46,7 +48,9 @@ struct Shop : Fixture {
         return *read([&](store::Connection& c) { return deploys::get(c, id); });
     }
     std::string run_next(Outcome outcome = Outcome::succeeded, std::string active = "1") {
-        return run_one(Pool{install}, outcome, json::encode(protocol::ApplyResult{.active_release = std::move(active)})).component;
+        return run_one(Pool{install}, outcome,
+                       json::encode(protocol::ApplyResult{.active_release = std::move(active)}))
+            .component;
     }
     JobState state_of(const DeployId& id, std::string_view component) {
         for (const auto& job : view(id).jobs)
@@ -133,11 +137,13 @@ TEST_CASE("a rolled-back component shows what runs now", "[deploys]") {
     shop.deploy({.release = "1", .component = "db"});
     shop.run_next();
     shop.deploy({.release = "2", .component = "db"});
-    shop.run_one(Pool{shop.install}, Outcome::failed, json::encode(protocol::ApplyResult{.active_release = "1", .rolled_back = true}));
-    const auto parts = shop.read([&](store::Connection& c) -> Result<std::vector<protocol::InstallComponentView>> {
-        CONSIGN_TRY(install, installs::get(c, "acme"));
-        return installs::components(c, install);
-    });
+    shop.run_one(Pool{shop.install}, Outcome::failed,
+                 json::encode(protocol::ApplyResult{.active_release = "1", .rolled_back = true}));
+    const auto parts =
+        shop.read([&](store::Connection& c) -> Result<std::vector<protocol::InstallComponentView>> {
+            CONSIGN_TRY(install, installs::get(c, "acme"));
+            return installs::components(c, install);
+        });
     REQUIRE(parts->size() == 1);
     CHECK(parts->front().state == "rolled_back");
     CHECK(parts->front().release == "1");

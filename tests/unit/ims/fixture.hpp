@@ -1,16 +1,17 @@
 #pragma once
 // A job store in a scratch directory, and a clock that the test moves.
+#include "consign/base/file.hpp"
 #include "consign/store/sqlite.hpp"
 #include "ims/apps.hpp"
 #include "ims/deploys.hpp"
 #include "ims/installs.hpp"
 #include "ims/jobs.hpp"
-#include "consign/base/file.hpp"
 #include <catch2/catch.hpp>
 
 namespace consign::ims {
 
-inline const store::Migration kTestMigrations[] = {{1,
+inline const store::Migration kTestMigrations[] = {{
+    1,
 #include "embedded/ims/migrations/0001_ims.sql.inc"
 }};
 
@@ -23,14 +24,18 @@ struct Fixture {
     SessionId session = SessionId::make(clock.now());
     static constexpr std::chrono::seconds kLease{45};
 
-    template <class F> auto change(F work) {
+    template <class F>
+    auto change(F work) {
         effects = {};
         return db->write_blocking([&](store::Transaction& tx) {
             Change unit(tx, clock.now(), effects);
             return work(unit);
         });
     }
-    template <class F> auto read(F work) { return db->read_blocking(work); }
+    template <class F>
+    auto read(F work) {
+        return db->read_blocking(work);
+    }
 
     Job job(const JobId& id) {
         return *read([&](store::Connection& c) { return jobs::get(c, id); });
@@ -39,7 +44,8 @@ struct Fixture {
     JobId add_job(int max_attempts = 3) {
         const auto id = JobId::make(clock.now());
         REQUIRE(change([&](Change& c) -> Result<void> {
-            CONSIGN_CHECK(jobs::insert(c, Job{.id = id, .app = "shop", .component = "web", .max_attempts = max_attempts}, {}));
+            CONSIGN_CHECK(jobs::insert(
+                c, Job{.id = id, .app = "shop", .component = "web", .max_attempts = max_attempts}, {}));
             return jobs::release_ready(c, id);
         }));
         return id;
@@ -47,10 +53,12 @@ struct Fixture {
     std::vector<Job> claim(int slots = 1, Pool pool = {}) {
         return *change([&](Change& c) { return jobs::claim(c, pool, agent, session, slots, kLease); });
     }
-    Result<void> complete(const JobId& id, std::int64_t epoch, protocol::Outcome outcome, std::string error = {},
-                          json::Value result = json::Value::object()) {
+    Result<void> complete(const JobId& id, std::int64_t epoch, protocol::Outcome outcome,
+                          std::string error = {}, json::Value result = json::Value::object()) {
         return change([&](Change& c) {
-            return jobs::complete(c, id, {agent, epoch}, {.outcome = outcome, .error = std::move(error), .result = std::move(result)});
+            return jobs::complete(
+                c, id, {agent, epoch},
+                {.outcome = outcome, .error = std::move(error), .result = std::move(result)});
         });
     }
     /// Claims, starts and ends the one job that can be claimed.
@@ -59,7 +67,8 @@ struct Fixture {
         REQUIRE(claimed.size() == 1);
         const auto& one = claimed.front();
         REQUIRE(change([&](Change& c) { return jobs::start(c, one.id, {agent, one.epoch}); }));
-        REQUIRE(complete(one.id, one.epoch, outcome, outcome == protocol::Outcome::succeeded ? "" : "it broke", std::move(result)));
+        REQUIRE(complete(one.id, one.epoch, outcome,
+                         outcome == protocol::Outcome::succeeded ? "" : "it broke", std::move(result)));
         return one;
     }
 };

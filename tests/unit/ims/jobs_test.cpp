@@ -1,5 +1,5 @@
-#include "ims/jobs.hpp"
 #include "fixture.hpp"
+#include "ims/jobs.hpp"
 
 using namespace consign;
 using namespace consign::ims;
@@ -37,13 +37,15 @@ TEST_CASE("every write of a stale epoch is refused", "[jobs][fencing]") {
     refused(f.change([&](Change& c) { return jobs::start(c, id, stale); }));
     refused(f.change([&](Change& c) { return jobs::renew(c, id, stale, Fixture::kLease); }));
     refused(f.change([&](Change& c) { return jobs::report_steps(c, id, stale, {{.seq = 1, .name = "x"}}); }));
-    refused(f.change([&](Change& c) { return jobs::complete(c, id, stale, {.outcome = Outcome::succeeded}); }));
+    refused(
+        f.change([&](Change& c) { return jobs::complete(c, id, stale, {.outcome = Outcome::succeeded}); }));
     CHECK(f.job(id).state == JobState::leased);
     CHECK(f.job(id).epoch == 2);
 
     // Another agent's job does not exist, whatever epoch is guessed.
     const jobs::Holder other{AgentId::make(f.clock.now()), 2};
-    const auto hidden = f.change([&](Change& c) { return jobs::complete(c, id, other, {.outcome = Outcome::succeeded}); });
+    const auto hidden =
+        f.change([&](Change& c) { return jobs::complete(c, id, other, {.outcome = Outcome::succeeded}); });
     REQUIRE_FALSE(hidden);
     CHECK(hidden.error().code == Code::not_found);
 }
@@ -82,7 +84,8 @@ TEST_CASE("what was never started, or was given back, costs no attempt", "[jobs]
     Fixture f;
     const auto id = f.add_job(1);
     f.claim();
-    REQUIRE(f.change([&](Change& c) { return jobs::lose(c, f.job(id), jobs::Loss::never_started, "undelivered"); }));
+    REQUIRE(f.change(
+        [&](Change& c) { return jobs::lose(c, f.job(id), jobs::Loss::never_started, "undelivered"); }));
     CHECK(f.job(id).attempt == 0);
     CHECK(f.effects.wake[Pool{}] == 1);
 
@@ -152,18 +155,22 @@ TEST_CASE("steps are stored by number: a report that is sent again changes nothi
     Fixture f;
     const auto id = f.add_job();
     const auto epoch = f.claim().front().epoch;
-    const std::vector<protocol::StepReport> steps{{.seq = 1, .name = "pack", .state = protocol::StepState::succeeded},
-                                                  {.seq = 2, .name = "push", .state = protocol::StepState::running}};
-    for (int i = 0; i < 2; ++i) REQUIRE(f.change([&](Change& c) { return jobs::report_steps(c, id, {f.agent, epoch}, steps); }));
+    const std::vector<protocol::StepReport> steps{
+        {.seq = 1, .name = "pack", .state = protocol::StepState::succeeded},
+        {.seq = 2, .name = "push", .state = protocol::StepState::running}};
+    for (int i = 0; i < 2; ++i)
+        REQUIRE(f.change([&](Change& c) { return jobs::report_steps(c, id, {f.agent, epoch}, steps); }));
     const auto count = f.read([](store::Connection& c) {
-        return c.query_one("SELECT COUNT(*) FROM job_steps", {}, [](const store::Row& row) { return row.integer(0); });
+        return c.query_one("SELECT COUNT(*) FROM job_steps", {},
+                           [](const store::Row& row) { return row.integer(0); });
     });
     CHECK(**count == 2);
     // The end of the attempt ends the step that was open.
     REQUIRE(f.change([&](Change& c) { return jobs::start(c, id, {f.agent, epoch}); }));
     REQUIRE(f.complete(id, epoch, Outcome::failed, "x"));
     const auto state = f.read([](store::Connection& c) {
-        return c.query_one("SELECT state FROM job_steps WHERE seq=2", {}, [](const store::Row& row) { return row.string(0); });
+        return c.query_one("SELECT state FROM job_steps WHERE seq=2", {},
+                           [](const store::Row& row) { return row.string(0); });
     });
     CHECK(**state == "failed");
 }

@@ -1,5 +1,5 @@
-#include "ims/logs.hpp"
 #include "consign/base/file.hpp"
+#include "ims/logs.hpp"
 #include <catch2/catch.hpp>
 
 using namespace consign;
@@ -16,7 +16,9 @@ struct Logs {
     Result<LogStore::Appended> append(std::int64_t epoch, std::int64_t offset, std::string data) {
         return io.run(store->append(job, epoch, offset, std::move(data)));
     }
-    std::string read(std::int64_t offset, std::size_t limit = 1000) { return io.run(store->read(job, offset, limit))->data; }
+    std::string read(std::int64_t offset, std::size_t limit = 1000) {
+        return io.run(store->read(job, offset, limit))->data;
+    }
 };
 } // namespace
 

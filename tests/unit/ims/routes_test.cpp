@@ -1,7 +1,7 @@
-#include "ims/routes.hpp"
 #include "ims/openapi.hpp"
-#include <catch2/catch.hpp>
+#include "ims/routes.hpp"
 #include <algorithm>
+#include <catch2/catch.hpp>
 
 using namespace consign;
 using namespace consign::ims;
@@ -24,7 +24,8 @@ TEST_CASE("only these are open to anyone", "[routes]") {
     for (const auto& route : all_routes())
         if (route.access == Access::anyone) open.emplace_back(route.path);
     std::ranges::sort(open);
-    CHECK(open == std::vector<std::string>{"/healthz", "/metrics", "/readyz", "/v1/agents/enroll", "/v1/openapi.json", "/v1/token"});
+    CHECK(open == std::vector<std::string>{"/healthz", "/metrics", "/readyz", "/v1/agents/enroll",
+                                           "/v1/openapi.json", "/v1/token"});
 }
 
 TEST_CASE("what changes something is not for viewers", "[routes]") {

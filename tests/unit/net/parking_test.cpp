@@ -199,7 +199,8 @@ TEST_CASE("a parked poll costs less than 3 KiB") {
     board->mailbox.notify();
 }
 
-// Both ends live in this process: the mean of a server's end and a client's, which holds the certificate besides.
+// Both ends live in this process: the mean of a server's end and a client's, which holds the certificate
+// besides.
 TEST_CASE("a parked poll over TLS costs less than 20 KiB an end") {
     constexpr std::size_t kPolls = 50;
     const auto certificate = Certificate::make();

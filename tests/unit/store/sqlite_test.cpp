@@ -223,7 +223,7 @@ TEST_CASE_METHOD(Fixture, "closing finishes what was queued", "[store]") {
     }
     auto again = open();
     CHECK(count_of(*again) == kWrites);
-    struct ::stat status {};
+    struct ::stat status{};
     REQUIRE(::stat(path.c_str(), &status) == 0);
     CHECK((status.st_mode & 0777) == 0600);
 }
