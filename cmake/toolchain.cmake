@@ -2,7 +2,6 @@
 set(CMAKE_CXX_STANDARD 23)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
-set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
 find_program(CCACHE ccache)
 if(CCACHE)
@@ -11,7 +10,7 @@ endif()
 
 # libc++ 19 has std::jthread and std::stop_token only with -fexperimental-library.
 add_compile_options(-stdlib=libc++ -fexperimental-library -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Werror
-  -ffunction-sections -fdata-sections -fno-omit-frame-pointer)
+  -ffunction-sections -fdata-sections)
 add_compile_definitions(_GNU_SOURCE)
 add_link_options(-stdlib=libc++ -fexperimental-library -fuse-ld=lld -Wl,--gc-sections -Wl,--icf=all)
 
@@ -23,6 +22,18 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release")
   add_compile_definitions(_LIBCPP_HARDENING_MODE=_LIBCPP_HARDENING_MODE_FAST)
 else()
   add_compile_definitions(_LIBCPP_HARDENING_MODE=_LIBCPP_HARDENING_MODE_DEBUG)
+endif()
+
+# The static binary is linked at a fixed address: position-independent code would only make it larger. Frame pointers
+# are for the stacks that sanitizers and debuggers print.
+if(CONSIGN_STATIC)
+  add_compile_options(-fno-pie -fno-pic)
+  add_link_options(-no-pie)
+else()
+  set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+endif()
+if(NOT CMAKE_BUILD_TYPE STREQUAL "Release")
+  add_compile_options(-fno-omit-frame-pointer)
 endif()
 
 if(CONSIGN_SANITIZE)

@@ -29,9 +29,11 @@ fail() { printf '\nquickstart: %s\n' "$*" >&2; exit 1; }
 finish() {
   local status=$?
   if $keep && [ $status -eq 0 ]; then return; fi
-  for service in "${services[@]}"; do kill -TERM -- "-$service" 2>/dev/null || :; done
+  # Agents first: one that still runs would start its services again.
   for pid in "${pids[@]}"; do kill -TERM "$pid" 2>/dev/null || :; done
   wait 2>/dev/null || :
+  remember_services
+  for service in "${services[@]}"; do kill -TERM -- "-$service" 2>/dev/null || :; done
   if [ $status -eq 0 ]; then
     rm -rf "$work"
   else
@@ -59,7 +61,7 @@ expect() { # PORT TEXT
   grep -q "$2" <<<"$text" || { echo "$text" >&2; fail "the page on port $1 does not say '$2'"; }
   echo "port $1: $(grep -E 'h1|Edition' <<<"$text" | sed 's/<[^>]*>//g' | paste -sd' ')"
 }
-remember_services() { # so that a failure leaves nothing running
+remember_services() { # services outlive their agent by design: whoever cleans up has to know them
   services=()
   for file in "$work"/*/components/*/service.pid; do
     [ -f "$file" ] && services+=("$(awk '{print $3}' "$file")")
@@ -105,7 +107,6 @@ done
 
 step "Deploy 1.0 to both"
 for name in acme globex; do "$consign" deploy $name --release 1.0 --wait; done
-remember_services
 expect "$acme_port" "Welcome to Acme"
 expect "$globex_port" "Globex says hello"
 
@@ -114,7 +115,6 @@ sed -i 's/Edition: first/Edition: second/' "$work/shop/site/pages/index.html"
 "$consign" build shop/site --source "$work/shop" --wait
 "$consign" release create shop --version 1.1
 for name in acme globex; do "$consign" deploy $name --release 1.1 --wait; done
-remember_services
 expect "$acme_port" "Edition: second"
 expect "$globex_port" "Edition: second"
 
@@ -124,7 +124,6 @@ sed -i 's|return 200 "ok|return 503 "broken|' "$work/shop/web/conf/nginx.conf"
 "$consign" release create shop --version 1.2
 status=0
 "$consign" deploy acme --release 1.2 --wait || status=$?
-remember_services
 [ $status -eq 7 ] || fail "the deploy of 1.2 ended with exit code $status, not 7"
 "$consign" install show acme
 "$consign" -o json install show acme | grep -q '"rolled_back"' || fail "acme does not say that it was rolled back"
@@ -133,7 +132,6 @@ expect "$acme_port" "Edition: second"
 step "Tear globex down"
 globex_services=$(awk '{print $3}' "$work"/globex/components/*/service.pid)
 "$consign" teardown globex --wait
-remember_services
 page "$globex_port" >/dev/null 2>&1 && fail "globex still serves its page"
 for service in $globex_services; do kill -0 "$service" 2>/dev/null && fail "process $service of globex still runs"; done
 [ -z "$(ls "$work/globex/components")" ] || fail "globex still has component files"
@@ -143,6 +141,7 @@ expect "$acme_port" "Edition: second"
 step "Done in $SECONDS s"
 "$consign" status
 if $keep; then
+  remember_services
   cat <<EOF
 
 Everything still runs. To look around:
@@ -151,6 +150,12 @@ Everything still runs. To look around:
   consign install show acme;  consign job list;  consign events;  consign audit list
   xdg-open http://127.0.0.1:$acme_port/
 Logs of the processes: $work/*.log; of acme's nginx: $work/acme/components/web/logs/service.log
-To end it all: kill ${pids[*]} ${services[*]/#/-}; rm -rf $work
+To end it all: kill ${pids[*]}; sleep 1; kill -- ${services[*]/#/-}; rm -rf $work
+EOF
+else
+  cat <<EOF
+
+Everything was stopped and removed again: the logs of the processes (ims.log, build-agent.log, acme.log, globex.log)
+and of the services (acme/components/web/logs/service.log). To look around, run it with --keep.
 EOF
 fi
