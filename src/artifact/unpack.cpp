@@ -44,6 +44,8 @@ class Unpacker {
     }
 
   private:
+    static constexpr std::size_t kMaxImplied = 10'000;
+
     int here() const { return parent_ ? parent_.get() : root_.get(); }
 
     std::unexpected<Error> cannot_make(std::string_view name) const {
@@ -86,6 +88,12 @@ class Unpacker {
                 return fail_errno(std::format("cannot unpack '{}'", printable(entry)), errno);
             if (mkdirat(here(), part.c_str(), 0755) != 0 || fchmodat(here(), part.c_str(), 0755, 0) != 0)
                 return cannot_make(path);
+            // They are not counted as entries, and one long name makes thousands: a small archive must not
+            // fill memory or the inodes with them. Our own packer names every directory.
+            if (implied_.size() == kMaxImplied)
+                return fail(
+                    Code::too_large,
+                    std::format("the archive has more than {} directories without an entry", kMaxImplied));
             implied_.insert(path);
         }
     }

@@ -97,6 +97,7 @@ net::Async<Result<net::Response>> Api::run(net::Request& request) {
     }
     CONSIGN_CO_TRY(body, co_await net::read_all(*request.body, route.body_limit_bytes));
     call.body = std::move(body);
+    CONSIGN_CO_CHECK(auth::check_still_good(core_, call.caller));
     co_return co_await route.handle(call);
 }
 

@@ -70,6 +70,18 @@ Result<Caller> authenticate(const Core& core, const net::Request& request) {
     return authenticate_token(core, header.substr(7));
 }
 
+Result<void> check_still_good(const Core& core, const Caller& caller) {
+    if (caller.user && !core.directory.has_user(caller.user->id))
+        return fail(Code::unauthenticated, "this token was revoked");
+    if (caller.agent) {
+        const auto now = core.directory.agent(caller.agent->id);
+        if (!now || now->revoked)
+            return fail(Code::unauthenticated, std::format("agent {} is revoked", caller.agent->id.str()),
+                        "enrol the agent again");
+    }
+    return {};
+}
+
 net::Async<Result<protocol::TokenResponse>> exchange_assertion(Core& core, std::string assertion) {
     CONSIGN_CO_TRY(unverified, jwt::peek(assertion));
     CONSIGN_CO_TRY(agent, known_agent(core, unverified));

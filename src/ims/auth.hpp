@@ -20,6 +20,10 @@ namespace auth {
 Result<Caller> authenticate(const Core& core, const net::Request& request);
 Result<Caller> authenticate_token(const Core& core, std::string_view token);
 
+/// Whether the caller's token or agent is still good: a request may take its time to send its body, and
+/// rights that were revoked meanwhile are gone.
+Result<void> check_still_good(const Core& core, const Caller& caller);
+
 /// RFC 7523: a client assertion signed by the agent's key becomes an access token of one hour. Each assertion
 /// works once.
 net::Async<Result<protocol::TokenResponse>> exchange_assertion(Core& core, std::string assertion);

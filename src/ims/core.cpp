@@ -4,11 +4,14 @@
 namespace consign::ims {
 
 net::Async<> Core::apply(std::shared_ptr<Effects> effects) {
-    if (!effects->agents.empty() || effects->users) {
+    // What was revoked is revoked only once it is read again here: a busy store is asked until it answers.
+    while (!effects->agents.empty() || effects->users) {
         auto read = co_await db->read([this, effects](store::Connection& c) {
             return directory.refresh(c, effects->agents, effects->users);
         });
-        if (!read) log::error("cannot read agents and tokens again", {{"error", to_string(read.error())}});
+        if (read || co_await net::cancelled()) break;
+        log::error("cannot read agents and tokens again; trying on", {{"error", to_string(read.error())}});
+        co_await net::sleep_for(std::chrono::milliseconds(200));
     }
     for (const auto& [pool, jobs] : effects->wake) dispatcher.wake(pool, jobs);
     for (const auto& id : effects->tell)

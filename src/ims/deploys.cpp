@@ -65,20 +65,6 @@ Result<void> set_state(Change& change, const Deploy& deploy, DeployState state, 
                          .detail = std::string(error)});
 }
 
-/// Starts the oldest waiting deploy of the install if none runs: its jobs may now be queued.
-Result<void> start_next(Change& change, const InstallId& install) {
-    CONSIGN_TRY(live,
-                find(change.tx, "install=$1 AND state IN ('queued', 'running') ORDER BY id", {install}));
-    if (live.empty() ||
-        std::ranges::any_of(live, [](const Deploy& d) { return d.state == DeployState::running; }))
-        return {};
-    CONSIGN_CHECK(set_state(change, live.front(), DeployState::running, ""));
-    CONSIGN_TRY(waiting,
-                jobs::find(change.tx, "deploy=$1 AND state='blocked' ORDER BY id", {live.front().id}));
-    for (const auto& job : waiting) CONSIGN_CHECK(jobs::release_ready(change, job.id));
-    return {};
-}
-
 Result<std::vector<model::Component>> selected(const model::AppConfig& config, std::string_view component) {
     if (component.empty()) return config.components;
     if (const auto* one = config.component(component)) return std::vector{*one};
@@ -133,7 +119,8 @@ Result<void> plan_deploy(Change& change, const DeployId& id, const installs::Ins
     return {};
 }
 
-/// One teardown job per component that is there; each waits for those that depend on it.
+/// One teardown job per component that is there; each waits for those that depend on it. Planned when the
+/// teardown's turn comes: a deploy before it may have brought components, or taken some away.
 Result<void> plan_teardown(Change& change, const DeployId& id, const installs::Install& install,
                            std::string_view component_name) {
     CONSIGN_TRY(app, apps::get(change.tx, install.app));
@@ -142,10 +129,6 @@ Result<void> plan_teardown(Change& change, const DeployId& id, const installs::I
     for (const auto& part : present)
         if (part.state != "absent" && (component_name.empty() || part.component == component_name))
             job_of[part.component] = JobId::make(change.now);
-    if (!component_name.empty() && job_of.empty())
-        return fail(Code::not_found, std::format("install '{}' has no component '{}' to tear down",
-                                                 install.name, component_name));
-
     std::map<std::string, std::vector<JobId>> after;
     for (const auto& component : app.config.components)
         if (job_of.contains(component.name))
@@ -205,6 +188,8 @@ Result<void> follow_component(Change& change, const Job& job) {
     return installs::set_component(change, job.install, view);
 }
 
+Result<void> start_next(Change& change, const InstallId& install);
+
 /// Ends the deploy once its last job has ended.
 Result<void> finish_if_done(Change& change, const Deploy& deploy) {
     std::map<JobState, int> count;
@@ -230,6 +215,38 @@ Result<void> finish_if_done(Change& change, const Deploy& deploy) {
     return start_next(change, deploy.install);
 }
 
+/// Starts the oldest waiting deploy of the install if none runs: its jobs may now be queued.
+Result<void> start_next(Change& change, const InstallId& id) {
+    CONSIGN_TRY(live, find(change.tx, "install=$1 AND state IN ('queued', 'running') ORDER BY id", {id}));
+    if (live.empty() ||
+        std::ranges::any_of(live, [](const Deploy& d) { return d.state == DeployState::running; }))
+        return {};
+    Deploy& next = live.front();
+    next.state = DeployState::running;
+    CONSIGN_CHECK(set_state(change, next, DeployState::running, ""));
+    if (next.kind == DeployKind::teardown) {
+        CONSIGN_TRY(install, installs::by_id(change.tx, id));
+        CONSIGN_CHECK(plan_teardown(change, next.id, install, next.component));
+    }
+    CONSIGN_TRY(waiting, jobs::find(change.tx, "deploy=$1 AND state='blocked' ORDER BY id", {next.id}));
+    for (const auto& job : waiting) CONSIGN_CHECK(jobs::release_ready(change, job.id));
+    // With nothing to do (a teardown of what is not there) there is no job to end it.
+    return waiting.empty() ? finish_if_done(change, next) : Result<void>{};
+}
+
+/// A component that neither the app nor the install knows is a typo.
+Result<void> check_teardown(store::Connection& c, const installs::Install& install,
+                            std::string_view component) {
+    if (component.empty()) return {};
+    CONSIGN_TRY(app, apps::get(c, install.app));
+    CONSIGN_TRY(present, installs::components(c, install));
+    if (app.config.component(component) ||
+        std::ranges::any_of(present, [&](const auto& part) { return part.component == component; }))
+        return {};
+    return fail(Code::not_found, std::format("install '{}' has no component '{}'", install.name, component),
+                "see: consign install show " + install.name);
+}
+
 Result<DeployView> to_view(store::Connection& c, const Deploy& deploy) {
     CONSIGN_TRY(install, installs::by_id(c, deploy.install));
     return DeployView{.id = deploy.id,
@@ -252,7 +269,9 @@ Result<DeployId> create(Change& change, const protocol::CreateDeployRequest& req
     const bool down = request.kind == DeployKind::teardown;
     if (down && !request.release.empty()) return fail(Code::invalid_argument, "a teardown takes no release");
     std::optional<protocol::ReleaseView> release;
-    if (!down) {
+    if (down) {
+        CONSIGN_CHECK(check_teardown(change.tx, install, request.component));
+    } else {
         CONSIGN_TRY(found, apps::release(change.tx, install.app, request.release));
         release = std::move(found);
     }
@@ -261,16 +280,10 @@ Result<DeployId> create(Change& change, const protocol::CreateDeployRequest& req
                                     {id, install.id, json::name_of(request.kind),
                                      release ? release->version : std::string{}, request.component,
                                      json::name_of(DeployState::queued), actor, change.now}));
-    if (release)
-        CONSIGN_CHECK(plan_deploy(change, id, install, *release, request.component));
-    else
-        CONSIGN_CHECK(plan_teardown(change, id, install, request.component));
+    if (release) CONSIGN_CHECK(plan_deploy(change, id, install, *release, request.component));
     CONSIGN_CHECK(change.audit(actor, std::string(json::name_of(request.kind)), install.name,
                                release ? release->version : std::string{}));
     CONSIGN_CHECK(start_next(change, install.id));
-    // With nothing to do (a teardown of what is not there) there is no job to end it.
-    CONSIGN_TRY(deploy, find_one(change.tx, id));
-    if (deploy.state == DeployState::running) CONSIGN_CHECK(finish_if_done(change, deploy));
     return id;
 }
 

@@ -59,6 +59,7 @@ Result<void> Directory::load(store::Connection& c) {
 }
 
 Result<void> Directory::refresh(store::Connection& c, const std::set<AgentId>& agents, bool users) {
+    std::lock_guard one_at_a_time(refreshing_);
     for (const auto& id : agents)
         CONSIGN_CHECK(c.query(std::string(kAgentSelect) + "WHERE a.id=$1", {id}, [&](const store::Row& row) {
             if (auto entry = agent_of_row(row)) put(std::move(*entry));

@@ -62,6 +62,7 @@ class Directory {
     void put(AgentEntry entry);
     Result<void> load_users(store::Connection& c);
 
+    std::mutex refreshing_; ///< an older reading must not overwrite a newer one
     mutable std::mutex mutex_;
     std::unordered_map<AgentId, AgentEntry> agents_;
     std::unordered_map<InstallId, AgentId> by_install_; ///< agents that are not revoked

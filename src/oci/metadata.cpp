@@ -127,13 +127,16 @@ Result<void> put_manifest(Transaction& tx, const std::string& repository, const 
     const auto& digest = bytes.descriptor.digest;
     CONSIGN_CHECK(require_children(tx, repository, parsed));
     CONSIGN_CHECK(ensure_repository(tx, repository));
-    CONSIGN_CHECK(
-        tx.execute("INSERT INTO manifests (repository, digest, media_type, size, body, artifact_type, "
-                   "annotations, subject) "
-                   "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
-                   {repository, digest.str(), parsed.media_type, bytes.body.size(), as_bytes(bytes.body),
-                    shown_artifact_type(parsed), json::to_text(parsed.annotations),
-                    parsed.subject ? std::optional(parsed.subject->digest.str()) : std::nullopt}));
+    CONSIGN_CHECK(tx.execute(
+        "INSERT INTO manifests (repository, digest, media_type, size, body, artifact_type, "
+        "annotations, subject) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
+        // The same digest again repairs a row that was damaged: the new body has just been verified.
+        "ON CONFLICT (repository, digest) DO UPDATE SET body = excluded.body, size = excluded.size, "
+        "media_type = excluded.media_type",
+        {repository, digest.str(), parsed.media_type, bytes.body.size(), as_bytes(bytes.body),
+         shown_artifact_type(parsed), json::to_text(parsed.annotations),
+         parsed.subject ? std::optional(parsed.subject->digest.str()) : std::nullopt}));
     for (const auto& blob : parsed.blobs())
         CONSIGN_CHECK(add_reference(tx, repository, digest, blob.digest, false));
     for (const auto& child : parsed.manifests)

@@ -213,3 +213,4 @@ CREATE TABLE audit (
     subject TEXT NOT NULL,
     detail  TEXT NOT NULL
 );
+CREATE INDEX audit_refused ON audit(seq) WHERE action = 'pull_token.refused';

@@ -111,7 +111,6 @@ Answer list_events(Call& call) {
 
 struct Counts {
     int apps = 0, installs = 0, waiting = 0, running = 0;
-    std::vector<protocol::AuditView> refused;
 };
 Result<Counts> count(store::Connection& c) {
     const auto number = [&](std::string_view sql) -> Result<int> {
@@ -119,7 +118,6 @@ Result<Counts> count(store::Connection& c) {
             n, c.query_one(sql, {}, [](const store::Row& row) { return static_cast<int>(row.integer(0)); }));
         return n.value_or(0);
     };
-    Counts counts;
     CONSIGN_TRY(apps, number("SELECT COUNT(*) FROM apps"));
     CONSIGN_TRY(installs, number("SELECT COUNT(*) FROM installs"));
     // One state per query, so that each runs on its partial index however many jobs have ended.
@@ -129,14 +127,16 @@ Result<Counts> count(store::Connection& c) {
     CONSIGN_TRY(blocked, number("SELECT COUNT(*) FROM jobs WHERE deploy IN (SELECT id FROM deploys WHERE "
                                 "state IN ('queued', 'running')) AND state='blocked'"));
     CONSIGN_TRY(running, number("SELECT COUNT(*) FROM jobs WHERE state IN ('leased', 'running')"));
-    CONSIGN_TRY(refused, c.query_all("SELECT seq, at, actor, action, subject, detail FROM audit WHERE "
-                                     "action='pull_token.refused' ORDER BY seq DESC LIMIT 5",
-                                     {}, audit_row));
-    return Counts{apps, installs, queued_builds + queued_installs + blocked, running, std::move(refused)};
+    return Counts{apps, installs, queued_builds + queued_installs + blocked, running};
 }
 
 Answer status(Call& call) {
     CONSIGN_CO_TRY(counts, co_await call.core.db->read([](store::Connection& c) { return count(c); }));
+    CONSIGN_CO_TRY(refused, co_await call.core.db->read([](store::Connection& c) {
+        return c.query_all("SELECT seq, at, actor, action, subject, detail FROM audit WHERE "
+                           "action = 'pull_token.refused' ORDER BY seq DESC LIMIT 5",
+                           {}, audit_row);
+    }));
     protocol::StatusView view{.ims = call.core.vendor.id,
                               .version = call.core.options.version,
                               .registry = call.core.public_url,
@@ -144,7 +144,7 @@ Answer status(Call& call) {
                               .installs = counts.installs,
                               .jobs_waiting = counts.waiting,
                               .jobs_running = counts.running,
-                              .refused = std::move(counts.refused)};
+                              .refused = std::move(refused)};
     for (const auto& agent : call.core.directory.agents()) {
         if (agent.revoked) continue;
         ++view.agents;

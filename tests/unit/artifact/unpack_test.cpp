@@ -235,6 +235,12 @@ TEST_CASE("limits hold") {
     const auto three = raw_tar({{.name = "a"}, {.name = "b"}, {.name = "c"}});
     CHECK(Box().unpack(three, {.max_entries = 3}));
     CHECK(Box().unpack(three, {.max_entries = 2}).error().code == Code::too_large);
+    // Directories that no entry names are not entries, and are bounded all the same.
+    std::string below;
+    for (int depth = 0; depth < 45; ++depth) below += "/a";
+    std::vector<Raw> deep;
+    for (int i = 1000; i < 1230; ++i) deep.push_back({.name = std::to_string(i) + below + "/f"});
+    CHECK(Box().unpack(raw_tar(deep)).error().code == Code::too_large);
 
     // A frame that asks for a window of 128 MiB.
     std::string wide(1u << 20, 'x');

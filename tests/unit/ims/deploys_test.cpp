@@ -132,6 +132,32 @@ TEST_CASE("a teardown goes the other way round, and only over what is there", "[
     CHECK(shop.view(again).state == DeployState::succeeded);
 }
 
+TEST_CASE("a teardown that waited takes down what the deploy before it brought", "[deploys]") {
+    Shop shop;
+    shop.deploy({.release = "1", .component = "db"});
+    const auto down = shop.deploy({.kind = protocol::DeployKind::teardown});
+    CHECK(shop.view(down).state == DeployState::queued);
+    CHECK(shop.run_next() == "db");
+    REQUIRE(shop.view(down).jobs.size() == 1);
+    CHECK(shop.state_of(down, "db") == JobState::queued);
+    CHECK(shop.run_next(Outcome::succeeded, "") == "db");
+    CHECK(shop.view(down).state == DeployState::succeeded);
+}
+
+TEST_CASE("a teardown that waited and finds nothing ends, and lets the next deploy start", "[deploys]") {
+    Shop shop;
+    shop.deploy({.release = "1", .component = "db"});
+    const auto down = shop.deploy({.kind = protocol::DeployKind::teardown});
+    const auto next = shop.deploy({.release = "1", .component = "docs"});
+    const auto running = shop.claim(1, Pool{shop.install});
+    REQUIRE(running.size() == 1);
+    // Its agent refuses before it starts: nothing is recorded as installed.
+    REQUIRE(shop.complete(running.front().id, running.front().epoch, Outcome::failed, "cannot"));
+    CHECK(shop.view(down).jobs.empty());
+    CHECK(shop.view(down).state == DeployState::succeeded);
+    CHECK(shop.view(next).state == DeployState::running);
+}
+
 TEST_CASE("a rolled-back component shows what runs now", "[deploys]") {
     Shop shop;
     shop.deploy({.release = "1", .component = "db"});
@@ -160,6 +186,6 @@ TEST_CASE("what cannot be deployed is refused before anything is stored", "[depl
     refused({.install = "acne", .release = "1"}, Code::not_found);
     refused({.install = "acme", .release = "9"}, Code::not_found);
     refused({.install = "acme", .release = "1", .component = "wob"}, Code::not_found);
-    refused({.install = "acme", .kind = protocol::DeployKind::teardown, .component = "web"}, Code::not_found);
+    refused({.install = "acme", .kind = protocol::DeployKind::teardown, .component = "wob"}, Code::not_found);
     CHECK(shop.read([](store::Connection& c) { return deploys::list(c, ""); })->empty());
 }
