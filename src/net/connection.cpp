@@ -11,6 +11,8 @@ using Clock = std::chrono::steady_clock;
 constexpr std::uint64_t kDrainBytes = 256 * 1024;
 // A socket closed with unread bytes sends a reset, which can overtake the answer: give the peer a moment.
 constexpr auto kLingerFor = std::chrono::seconds(2);
+// For a handler whose wait was ended to answer by itself.
+constexpr auto kUnwindWithin = std::chrono::seconds(1);
 
 bool same(std::string_view a, std::string_view b) {
     return std::ranges::equal(a, b, {},
@@ -49,6 +51,9 @@ Result<void> split_target(std::string_view target, Request& request) {
     if (request.path.empty()) request.path = "/";
     if (question < target.size()) request.query = Query::parse(target.substr(question + 1));
     return {};
+}
+std::unexpected<Error> late_body() {
+    return fail(Code::timed_out, "the request's body took too long to arrive");
 }
 Response internal_error() {
     return problem({Code::internal, "internal error", "the server's log has the details"});
@@ -104,6 +109,7 @@ Async<bool> Connection::serve_one() {
     Request request;
     if (!co_await receive(request)) co_return false;
     std::optional<Response> response;
+    due_ = Due::no;
     try {
         response.emplace(co_await host_.handler(request));
     } catch (const std::exception& e) {
@@ -111,7 +117,13 @@ Async<bool> Connection::serve_one() {
     } catch (...) {
         log::error("a handler failed", {{"path", request.path}});
     }
+    armed_.reset();
     if (co_await cancelled()) co_return false;
+    if (due_ == Due::answered) {
+        log::warn("a request was answered after its time, to nobody", {{"path", request.path}});
+        co_await linger();
+        co_return false;
+    }
     co_return co_await answer(request, response ? std::move(*response) : internal_error());
 }
 
@@ -148,6 +160,9 @@ Async<bool> Connection::receive(Request& request) {
     request.parking = this;
     keep_alive_ = parsed->keep_alive;
     http_1_0_ = parsed->http_1_0;
+    head_at_ = Clock::now();
+    patience_ = host_.options.io_deadline;
+    brought_ = 0;
     expects_continue_ = same(request.headers.get("Expect"), "100-continue") && !http_1_0_;
     incoming_.begin_body(parsed->chunked ? Incoming::Kind::chunked : Incoming::Kind::length,
                          parsed->content_length.value_or(0), std::move(parsed->decoder));
@@ -249,7 +264,53 @@ Async<Result<std::size_t>> Connection::read(std::span<std::byte> into) {
         if (!incoming_.has_bytes())
             CONSIGN_CO_CHECK(co_await stream_.write_all(as_bytes(kContinue), host_.options.io_deadline));
     }
-    co_return co_await incoming_.read_body(into, io_deadline());
+    if (due_ != Due::no) co_return late_body();
+    const auto began = Clock::now();
+    reading_ = true;
+    auto got = co_await incoming_.read_body(into, began + patience_);
+    reading_ = false;
+    if (!got && due_ != Due::no) co_return late_body();
+    if (!got) co_return got;
+    // Only time spent waiting for the peer counts: a handler may take its own between two reads.
+    patience_ -= Clock::now() - began;
+    brought_ += *got;
+    if (brought_ >= host_.options.body_pace_bytes) {
+        brought_ = 0;
+        patience_ = host_.options.io_deadline;
+    }
+    co_return got;
+}
+
+void Connection::answer_within(std::chrono::milliseconds limit) {
+    armed_.reset();
+    armed_.emplace(DeadlineQueue::of(stream_.executor()), head_at_ + limit, alarm_);
+}
+
+// First whatever the handler waits for on this connection ends, so that it can answer itself; one that still
+// has no answer is somewhere else, in the database say, where nothing can be undone. It is not waited for.
+void Connection::overdue() {
+    if (due_ == Due::no && (reading_ || on_event_)) {
+        due_ = Due::interrupted;
+        armed_.emplace(DeadlineQueue::of(stream_.executor()), Clock::now() + kUnwindWithin, alarm_);
+        if (reading_)
+            stream_.cancel();
+        else
+            report(Wake::deadline);
+        return;
+    }
+    due_ = Due::answered;
+    const Response response = problem({Code::timed_out, "the server did not get this done in time",
+                                       "look whether it was done before you repeat it"});
+    const auto& text = std::get<std::string>(response.body);
+    std::string message = std::format("HTTP/1.1 {} {}\r\nDate: {}\r\n", response.status,
+                                      reason_phrase(response.status), http_date());
+    append_headers(message, response.headers);
+    append_framing(message, plan_of(response.body));
+    message += "Connection: close\r\n\r\n" + text;
+    if (stream_.write_now(as_bytes(message)))
+        stream_.finish_writing();
+    else
+        stream_.close();
 }
 
 void Connection::drain() {

@@ -46,6 +46,8 @@ class Connection final : public Parking, public Source, public std::enable_share
     void drain();
 
     Async<Result<std::size_t>> read(std::span<std::byte> into) override;
+    bool draining() const override { return host_.draining; }
+    void answer_within(std::chrono::milliseconds limit) override;
 
   protected:
     void watch(std::function<void(Wake)> on_event) override;
@@ -62,6 +64,7 @@ class Connection final : public Parking, public Source, public std::enable_share
     Async<void> linger();
     void watch_socket();
     void report(Wake wake);
+    void overdue();
     SteadyTime io_deadline() const { return std::chrono::steady_clock::now() + host_.options.io_deadline; }
 
     ConnectionHost& host_;
@@ -71,6 +74,21 @@ class Connection final : public Parking, public Source, public std::enable_share
     bool idle_ = false;
     bool keep_alive_ = false, http_1_0_ = false; ///< of the request being served
     bool expects_continue_ = false;
+    bool reading_ = false; ///< the handler waits for its body
+    // What is left of the time in which the body must bring body_pace_bytes, and what it has brought.
+    std::chrono::nanoseconds patience_{};
+    std::size_t brought_ = 0;
+    SteadyTime head_at_{};
+
+    struct Alarm final : Expirable {
+        explicit Alarm(Connection& whose) : connection(whose) {}
+        void expired() override { connection.overdue(); }
+        Connection& connection;
+    };
+    enum class Due { no, interrupted, answered }; ///< what became of a handler that took too long
+    Due due_ = Due::no;
+    Alarm alarm_{*this};
+    std::optional<Deadline> armed_;
     std::function<void(Wake)> on_event_; ///< set while parked
     std::uint64_t watch_id_ = 0;
 };

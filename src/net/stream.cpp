@@ -131,6 +131,15 @@ Async<Result<void>> Stream::write_all(ByteView bytes, std::chrono::milliseconds 
     co_return Result<void>{};
 }
 
+bool Stream::write_now(ByteView bytes) {
+    while (!bytes.empty()) {
+        const Attempt attempt = try_write(bytes);
+        if (attempt.outcome != Outcome::done) return false;
+        bytes = bytes.subspan(attempt.bytes);
+    }
+    return true;
+}
+
 Async<Result<void>> Stream::send_file(int file, std::uint64_t offset, std::uint64_t size,
                                       std::chrono::milliseconds progress) {
     auto position = static_cast<off_t>(offset);

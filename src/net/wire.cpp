@@ -8,7 +8,6 @@ namespace consign::net {
 namespace {
 // One TLS record; also small enough to be worth one system call together with the head.
 constexpr std::size_t kJoinUpTo = 16 * 1024;
-constexpr std::size_t kStreamPiece = 64 * 1024;
 
 bool is_token_char(char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
@@ -37,9 +36,9 @@ Async<Result<void>> send_stream(Stream& stream, std::string head, const StreamBo
     std::uint64_t left = plan.length;
     // Room for the chunk's size in front and its CRLF behind, so that a piece goes out in one write.
     constexpr std::size_t kFront = 10, kBehind = 2;
-    std::vector<std::byte> buffer(kFront + kStreamPiece + kBehind);
+    std::vector<std::byte> buffer(kFront + body.piece_bytes + kBehind);
     for (;;) {
-        std::span<std::byte> room(buffer.data() + kFront, kStreamPiece);
+        std::span<std::byte> room(buffer.data() + kFront, body.piece_bytes);
         if (plan.framing == Framing::length) {
             if (left == 0) co_return Result<void>{};
             room = room.first(static_cast<std::size_t>(std::min<std::uint64_t>(left, room.size())));

@@ -50,6 +50,7 @@ struct FileBody {
 struct StreamBody {
     std::shared_ptr<Source> source;
     std::optional<std::uint64_t> size;
+    std::size_t piece_bytes = 64 * 1024; ///< of the buffer that a read fills, held until the body's end
 };
 using Body = std::variant<std::string, FileBody, StreamBody>;
 

@@ -12,6 +12,12 @@ class Parking {
   public:
     virtual ~Parking() = default;
     Async<Wake> wait_past(Mailbox& mailbox, std::uint64_t seen, SteadyTime deadline);
+    /// Whether the server is shutting down: what could go on for long must come to its end.
+    virtual bool draining() const { return false; }
+    /// How long the handler may take, from the request's head to its Response; the body's bytes count, those of
+    /// the answer do not. Then a read of the body ends with timed_out and a wait with Wake::deadline; a handler
+    /// that is busy elsewhere goes on, but the peer is answered 504 without it. Not said: no limit.
+    virtual void answer_within(std::chrono::milliseconds) {}
 
   protected:
     /// Starts watching the connection; calls `on_event(gone|draining)` at most once, on the I/O thread.
@@ -70,6 +76,9 @@ struct ServerOptions {
         std::chrono::seconds(10); ///< from the first byte to the blank line
     std::chrono::milliseconds idle_deadline = std::chrono::seconds(75); ///< longer than a proxy's 60 s
     std::chrono::milliseconds io_deadline = std::chrono::seconds(30);   ///< no progress on a body, either way
+    /// What a request's body must bring in each io_deadline that is spent waiting for it, or else its end: one
+    /// byte now and then is not progress. 16 KiB in 30 s is a tenth of the slowest modem.
+    std::size_t body_pace_bytes = 16 * 1024;
     std::size_t max_connections = 16'000;                               ///< beyond it: 503 and close
 };
 

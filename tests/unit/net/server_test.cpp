@@ -125,6 +125,85 @@ TEST_CASE("a body that stalls ends with a timeout for its handler") {
     CHECK(status_in(answer) == 504);
 }
 
+TEST_CASE("a body that trickles in is no progress: it ends with a timeout, too") {
+    Running running(echo, {.io_deadline = 200ms, .body_pace_bytes = 1024});
+    Raw raw(running.server->port());
+    raw.say("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
+    std::atomic<bool> answered = false;
+    std::thread trickle([&] {
+        while (!answered) {
+            raw.say("x");
+            std::this_thread::sleep_for(5ms); // never silent for io_deadline
+        }
+    });
+    const auto answer = raw.hear("}");
+    answered = true;
+    trickle.join();
+    CHECK(status_in(answer) == 504);
+    CHECK(answer.find("application/problem+json") != std::string::npos);
+}
+
+TEST_CASE("a body that keeps the pace may take many deadlines") {
+    Running running(echo, {.io_deadline = 1s, .body_pace_bytes = 1000});
+    Raw raw(running.server->port());
+    raw.say("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 40000\r\n\r\n");
+    for (int i = 0; i < 40; ++i) { // 2 s in all
+        raw.say(std::string(1000, 'x'));
+        std::this_thread::sleep_for(50ms);
+    }
+    CHECK(status_in(raw.hear(std::string(40'000, 'x'))) == 200);
+}
+
+TEST_CASE("a handler that takes too long is answered for, whatever it waits for") {
+    struct Late {
+        Mailbox mailbox;
+        std::atomic<bool> release = false;
+        std::atomic<int> ended = 0;
+        static Async<Response> handle(std::shared_ptr<Late> self, Request* request) {
+            request->parking->answer_within(std::chrono::milliseconds(100));
+            if (request->path == "/body") {
+                auto text = co_await read_all(*request->body, 1000);
+                ++self->ended;
+                co_return text ? Response::text(200, *text) : problem(text.error());
+            }
+            if (request->path == "/parked") {
+                const auto wake = co_await request->parking->wait_past(self->mailbox, self->mailbox.version(),
+                                                                       SteadyTime::max());
+                ++self->ended;
+                co_return Response::text(200, wake == Wake::deadline ? "in time" : "woken");
+            }
+            while (!self->release) co_await sleep_for(1ms); // stands for a database that does not answer
+            ++self->ended;
+            co_return Response::text(200, "much later");
+        }
+    };
+    auto late = std::make_shared<Late>();
+    Running running([late](Request& request) { return Late::handle(late, &request); });
+
+    Raw body(running.server->port());
+    body.say("POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc");
+    CHECK(status_in(body.hear("}")) == 504);
+
+    Raw parked(running.server->port());
+    parked.say("GET /parked HTTP/1.1\r\nHost: x\r\n\r\n");
+    CHECK(parked.hear("in time").find("200 OK") != std::string::npos);
+    parked.say("GET /parked HTTP/1.1\r\nHost: x\r\n\r\n");
+    CHECK(parked.hear("in time").find("200 OK") != std::string::npos); // each request has its own
+
+    Raw busy(running.server->port());
+    busy.say("GET /busy HTTP/1.1\r\nHost: x\r\n\r\n");
+    const auto answer = busy.hear_all(); // nothing more comes on this connection
+    CHECK(status_in(answer) == 504);
+    CHECK(answer.find("application/problem+json") != std::string::npos);
+    CHECK(answer.find("Connection: close") != std::string::npos);
+    CHECK(answer.find("much later") == std::string::npos);
+    CHECK(late->ended == 3);
+    late->release = true;
+    CHECK(eventually([&] { return late->ended == 4; }));
+    CHECK(answer.find("HTTP/1.1", 1) == std::string::npos);
+    busy.close();
+}
+
 TEST_CASE("100 Continue is sent when the handler reads, and only then") {
     Running reads(echo);
     Raw first(reads.server->port());
