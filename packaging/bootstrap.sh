@@ -4,7 +4,7 @@
 set -euo pipefail
 
 build_packages=(
-  clang-19 lld-19 libc++-19-dev libc++abi-19-dev libclang-rt-19-dev
+  clang-19 lld-19 llvm-19 libc++-19-dev libc++abi-19-dev libclang-rt-19-dev
   cmake ninja-build ccache git ca-certificates
   libboost1.81-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev
   libsqlite3-dev libssl-dev libzstd-dev catch2

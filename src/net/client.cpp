@@ -58,7 +58,7 @@ struct Client::Impl : std::enable_shared_from_this<Impl> {
     Executor executor;
     ClientOptions options;
     TlsContext tls;
-    std::vector<std::byte> scratch = std::vector<std::byte>(kScratch);
+    Scratch scratch{kScratch};
     ClientPool pool;
 
     Async<Result<std::unique_ptr<ClientConnection>>> connect(const Url& url);
@@ -118,7 +118,7 @@ Async<Result<std::unique_ptr<ClientConnection>>> Client::Impl::connect(const Url
         tls = std::move(context);
     }
     co_return co_await connect_to(executor, url, url.tls() ? tls.get() : nullptr,
-                                  !options.insecure_skip_verify, scratch,
+                                  !options.insecure_skip_verify, scratch.all(),
                                   Clock::now() + options.connect_deadline);
 }
 

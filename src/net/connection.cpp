@@ -61,7 +61,8 @@ Response internal_error() {
 } // namespace
 
 Connection::Connection(ConnectionHost& host, Socket socket, std::string remote)
-    : host_(host), stream_(std::move(socket)), incoming_(stream_, host.scratch), remote_(std::move(remote)) {
+    : host_(host), stream_(std::move(socket)), incoming_(stream_, host.scratch.all()),
+      remote_(std::move(remote)) {
     host_.connections.insert(this);
     ++host_.census.connections;
 }
@@ -250,7 +251,7 @@ Async<void> Connection::linger() {
     stream_.finish_writing();
     const auto deadline = Clock::now() + kLingerFor;
     for (std::uint64_t seen = 0; seen <= kDrainBytes;) {
-        const auto got = co_await stream_.read_some(host_.scratch, deadline);
+        const auto got = co_await stream_.read_some(host_.scratch.all(), deadline);
         if (!got || *got == 0) break;
         seen += *got;
     }

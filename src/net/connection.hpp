@@ -29,7 +29,7 @@ struct ConnectionHost {
     SSL_CTX* tls = nullptr;
     bool draining = false;
     std::unordered_set<Connection*> connections = {};
-    std::vector<std::byte> scratch = std::vector<std::byte>(64 * 1024);
+    Scratch scratch{64 * 1024};
 };
 
 /// One accepted connection, counted by the census while it exists. Held by its session's coroutine, and for

@@ -2,8 +2,22 @@
 // What comes in on one connection: heads, bodies, and the bytes between them.
 #include "net/http_parser.hpp"
 #include "net/stream.hpp"
+#include <memory>
+#include <span>
 
 namespace consign::net {
+
+/// Memory that reads fill. It is not zeroed first: pages that no read reaches are never resident.
+class Scratch {
+  public:
+    explicit Scratch(std::size_t size)
+        : memory_(std::make_unique_for_overwrite<std::byte[]>(size)), size_(size) {}
+    std::span<std::byte> all() const { return {memory_.get(), size_}; }
+
+  private:
+    std::unique_ptr<std::byte[]> memory_;
+    std::size_t size_;
+};
 
 /// The read side of a connection. Bytes go through a buffer that all connections of the thread share; a
 /// connection owns only what was read beyond its message, which for an idle one is nothing.

@@ -105,7 +105,7 @@ Async<void> Worker::turn_away(Socket socket) {
     if (co_await stream.write_all(as_bytes(kBusy), kTurnAwayWithin)) {
         stream.finish_writing();
         for (;;) {
-            const auto got = co_await stream.read_some(host_.scratch, deadline);
+            const auto got = co_await stream.read_some(host_.scratch.all(), deadline);
             if (!got || *got == 0) break;
         }
     }

@@ -59,6 +59,17 @@ constexpr const char* kCommonPragmas = "PRAGMA temp_store = MEMORY; PRAGMA wal_a
                                        "PRAGMA trusted_schema = OFF;";
 constexpr int kBusyTimeoutMs = 5000; // another process (a backup tool) may hold the lock for a moment
 
+/// By default every connection takes 20 page buffers when it opens, and every allocation is counted under one
+/// lock. Must come before the first connection.
+void configure_sqlite() {
+    static const bool done = [] {
+        sqlite3_config(SQLITE_CONFIG_PAGECACHE, nullptr, 0, 0);
+        sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+        return true;
+    }();
+    (void)done;
+}
+
 } // namespace
 
 /// A statement taken from the cache, given back reset; or one of its own, when the cached one is in use
@@ -87,6 +98,7 @@ Result<std::unique_ptr<SqliteConnection>> SqliteConnection::open(const std::file
         CONSIGN_TRY(created, open_file(path, O_RDWR | O_CREAT, 0600));
         created.reset();
     }
+    configure_sqlite();
     sqlite3* raw = nullptr;
     const int opened =
         sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
