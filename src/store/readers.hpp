@@ -1,9 +1,6 @@
 #pragma once
-#include "completion.hpp"
 #include "connection.hpp"
-#include <condition_variable>
-#include <deque>
-#include <mutex>
+#include "work_queue.hpp"
 #include <thread>
 
 namespace consign::store {
@@ -18,22 +15,14 @@ class Readers {
     Readers(const Readers&) = delete;
     Readers& operator=(const Readers&) = delete;
 
-    void submit(Work work, Completion done); ///< any thread
+    void submit(Work work, Completion done) { queue_.push(std::move(work), std::move(done)); } ///< any thread
 
   private:
-    struct Job {
-        Work work;
-        Completion done;
-    };
     void loop(SqliteConnection& connection);
     static Result<void> run_one(SqliteConnection& connection, Work& work);
 
     std::vector<std::unique_ptr<SqliteConnection>> connections_; // one per thread
-    const std::size_t max_queue_;
-    std::mutex mutex_;
-    std::condition_variable wake_;
-    std::deque<Job> queue_;
-    bool closing_ = false;
+    WorkQueue<Work> queue_;
     std::vector<std::thread> threads_; // last: they start when all the above is there
 };
 

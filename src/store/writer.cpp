@@ -20,17 +20,13 @@ constexpr int kForcedCheckpointPages = 2048;
 
 Writer::Writer(std::unique_ptr<SqliteConnection> connection, std::size_t max_batch, std::size_t max_queue)
     : connection_(std::move(connection)), max_batch_(std::max<std::size_t>(max_batch, 1)),
-      max_queue_(max_queue) {
+      queue_(max_queue, "writes") {
     sqlite3_wal_hook(connection_->raw(), &Writer::on_commit, this);
     thread_ = std::thread([this] { loop(); });
 }
 
 Writer::~Writer() {
-    {
-        const std::lock_guard lock(mutex_);
-        closing_ = true;
-    }
-    wake_.notify_one();
+    queue_.close();
     thread_.join();
 }
 
@@ -39,44 +35,13 @@ int Writer::on_commit(void* self, sqlite3*, const char*, int wal_pages) {
     return SQLITE_OK;
 }
 
-void Writer::submit(Work work, Completion done) {
-    {
-        const std::lock_guard lock(mutex_);
-        if (!closing_ && queue_.size() < max_queue_) {
-            queue_.push_back({std::move(work), std::move(done)});
-            wake_.notify_one();
-            return;
-        }
-    }
-    work = nullptr;
-    done(fail(Code::rate_limited, std::format("the database has {} writes waiting", max_queue_),
-              "try again in a moment"));
-}
-
-std::vector<Writer::Job> Writer::take() {
-    std::unique_lock lock(mutex_);
-    if (queue_.empty() && !closing_) {
-        lock.unlock();
-        checkpoint_if_due();
-        lock.lock();
-    }
-    wake_.wait(lock, [this] { return closing_ || !queue_.empty(); });
-    const auto count = std::min(queue_.size(), max_batch_);
-    std::vector<Job> jobs(std::make_move_iterator(queue_.begin()),
-                          std::make_move_iterator(queue_.begin() + static_cast<std::ptrdiff_t>(count)));
-    queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(count));
-    return jobs;
-}
-
 void Writer::loop() {
     for (;;) {
-        auto jobs = take();
+        if (queue_.idle()) checkpoint_if_due();
+        auto jobs = queue_.take(max_batch_);
         if (jobs.empty()) return; // closing, and drained
         run_batch(jobs);
-        for (auto& job : jobs) {
-            job.work = nullptr; // whatever it holds dies before its caller goes on
-            job.done(std::move(job.outcome));
-        }
+        for (auto& job : jobs) job.finish();
         if (wal_pages_ - checkpointed_pages_ >= kForcedCheckpointPages) checkpoint_if_due();
     }
 }

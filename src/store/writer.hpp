@@ -1,9 +1,7 @@
 #pragma once
-#include "completion.hpp"
 #include "connection.hpp"
-#include <condition_variable>
-#include <deque>
-#include <mutex>
+#include "work_queue.hpp"
+#include <span>
 #include <thread>
 
 namespace consign::store {
@@ -18,16 +16,11 @@ class Writer {
     Writer(const Writer&) = delete;
     Writer& operator=(const Writer&) = delete;
 
-    void submit(Work work, Completion done); ///< any thread
+    void submit(Work work, Completion done) { queue_.push(std::move(work), std::move(done)); } ///< any thread
 
   private:
-    struct Job {
-        Work work;
-        Completion done;
-        Result<void> outcome = {};
-    };
+    using Job = WorkQueue<Work>::Job;
     void loop();
-    std::vector<Job> take();
     void run_batch(std::span<Job> jobs);
     Result<void> run_one(Work& work);
     void checkpoint_if_due();
@@ -35,12 +28,8 @@ class Writer {
 
     std::unique_ptr<SqliteConnection> connection_; // the thread's own
     int wal_pages_ = 0, checkpointed_pages_ = 0;   // the thread's own
-    const std::size_t max_batch_, max_queue_;
-
-    std::mutex mutex_;
-    std::condition_variable wake_;
-    std::deque<Job> queue_;
-    bool closing_ = false;
+    const std::size_t max_batch_;
+    WorkQueue<Work> queue_;
     std::thread thread_; // last: starts when all the above is there
 };
 
