@@ -1,6 +1,7 @@
 #include "agent/session.hpp"
 #include "agent/wait.hpp"
 #include "consign/base/log.hpp"
+#include "consign/base/memory.hpp"
 #include "consign/net/backoff.hpp"
 #include <algorithm>
 
@@ -74,11 +75,13 @@ net::Async<Result<void>> Session::run() {
 net::Async<Result<void>> Session::loop() {
     net::Backoff backoff;
     bool connected = false, away = false;
+    bool worked = true; // since the last time that memory was given back; starting up counts
     for (;;) {
         const auto seen =
             wake_.version(); // before the look at stopping_, or a stop in between would be slept over
         if (stopping_) co_return Result<void>();
-        const auto poll = co_await this->poll(next_request(), seen);
+        if (connected && runs_.empty() && std::exchange(worked, false)) release_idle_memory();
+        const auto poll = co_await this->poll(next_request(connected && !away), seen);
         if (!poll->answer || stopping_) continue; // a job ended: ask again with the slot it freed
         if (!*poll->answer) {
             const Error& error = poll->answer->error();
@@ -99,6 +102,7 @@ net::Async<Result<void>> Session::loop() {
         backoff.reset();
         auto& answer = **poll->answer;
         const bool idle = answer.leases.empty();
+        worked |= !idle;
         apply(poll->request, answer);
         if (!options_.once || !idle) continue;
         if (runs_.empty()) co_return Result<void>();
@@ -114,13 +118,15 @@ net::Async<void> Session::greet() {
     if (!done) log::warn("the data directory cannot be written", {{"error", to_string(done.error())}});
 }
 
-protocol::PollRequest Session::next_request() const {
+/// Out of touch, the poll is answered at once: only an answer tells that the IMS is there and takes us for
+/// who we are, and a parked one may take a minute to come.
+protocol::PollRequest Session::next_request(bool in_touch) const {
     protocol::PollRequest request{.session = id_, .slots = 0, .running = {}, .wait_s = cadence_.wait_s};
     request.slots = std::max(0, options_.slots - static_cast<int>(runs_.size()));
     for (const auto& run : runs_)
         if (run->is_ours()) request.running.push_back({run->lease().job, run->lease().epoch});
     if (!request.running.empty()) request.wait_s = std::min(cadence_.wait_s, cadence_.renew_s);
-    if (options_.once) request.wait_s = 0;
+    if (options_.once || !in_touch) request.wait_s = 0;
     return request;
 }
 
@@ -224,7 +230,8 @@ net::Async<void> Session::wind_down(bool ours) {
     // An empty list tells the IMS at once that nothing runs here: leases of a poll we gave up go to others
     // now rather than when they run out. If it cannot be told, they run out.
     auto farewell =
-        std::make_shared<Poll>(protocol::PollRequest{.session = id_, .slots = 0, .running = {}, .wait_s = 0});
+        std::make_shared<Poll>(protocol::PollRequest{
+        .session = id_, .slots = 0, .running = {}, .wait_s = 0, .leaving = true});
     net::TaskGroup sending(environment_.io.executor());
     const auto seen = wake_.version();
     sending.spawn(send_poll(farewell));

@@ -42,7 +42,7 @@ class Session {
     net::Async<void> send_poll(std::shared_ptr<Poll> poll);
     net::Async<void> greet();
     net::Async<void> pause(std::chrono::milliseconds duration);
-    protocol::PollRequest next_request() const;
+    protocol::PollRequest next_request(bool in_touch) const;
     void apply(const protocol::PollRequest& request, protocol::PollResponse& answer);
     bool older_attempt_runs(const JobRun& run) const;
 

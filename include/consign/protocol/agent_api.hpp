@@ -66,12 +66,15 @@ struct PollRequest {
     int slots = 0; ///< how many more jobs it can take now
     std::vector<RunningJob> running;
     int wait_s = 50; ///< 0..55
+    /// The last poll of a process that stops in order: it gets no work, and the agent is offline from now on.
+    bool leaving = false;
 
     static constexpr auto fields(auto& self, auto&& f) {
         f("session", self.session);
         f("slots", self.slots);
         f("running", self.running, json::kDefaulted);
         f("wait_s", self.wait_s, json::kDefaulted);
+        f("leaving", self.leaving, json::kDefaulted);
     }
 };
 
