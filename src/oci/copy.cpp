@@ -3,73 +3,55 @@
 // so that the target never has a manifest that it cannot serve. The tag comes last: readers see the old
 // artifact or the new.
 #include "consign/oci/copy.hpp"
+#include "copy_plan.hpp"
 #include "source.hpp"
+#include "transfer_journal.hpp"
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <format>
-#include <set>
 
 namespace consign::oci {
 
 namespace {
 
-constexpr int kDepthLimit = 8;
-// All bodies are held until they are written: a multi-platform image has some tens of KiB.
-constexpr std::size_t kManifestsLimitBytes = 64u << 20;
+using net::Async;
 
-struct Plan {
-    std::vector<ManifestBytes> manifests; ///< children before parents
-    std::vector<Descriptor> blobs;        ///< each once
-    std::set<Digest> seen_manifests, seen_blobs;
-    std::size_t manifest_bytes = 0;
-};
-
-net::Async<Result<void>> gather(Repository& source, ManifestBytes bytes, int depth, Plan& plan) {
-    if (!plan.seen_manifests.insert(bytes.descriptor.digest).second) co_return Result<void>{};
-    if (depth > kDepthLimit)
-        co_return fail(Code::unsupported,
-                       std::format("{} of {} is nested deeper than {} indexes", bytes.descriptor.digest.str(),
-                                   source.describe(), kDepthLimit));
-    plan.manifest_bytes += bytes.body.size();
-    if (plan.manifest_bytes > kManifestsLimitBytes)
-        co_return fail(Code::too_large, std::format("the manifests of {} have more than {} bytes together",
-                                                    source.describe(), kManifestsLimitBytes));
-    auto parsed = Manifest::parse(bytes.body, bytes.descriptor.media_type);
-    if (!parsed) co_return std::unexpected(with_context(std::move(parsed).error(), source.describe()));
-    for (auto& blob : parsed->blobs())
-        if (plan.seen_blobs.insert(blob.digest).second) plan.blobs.push_back(std::move(blob));
-    for (const auto& child : parsed->manifests) {
-        CONSIGN_CO_TRY(fetched,
-                       co_await source.fetch_manifest(TagOrDigest{.tag = {}, .digest = child.digest}));
-        if (fetched.body.size() != child.size)
-            co_return fail(Code::corrupt, std::format("manifest {} of {} has {} bytes, its index says {}",
-                                                      child.digest.str(), source.describe(),
-                                                      fetched.body.size(), child.size));
-        fetched.descriptor.media_type = child.media_type;
-        CONSIGN_CO_CHECK(co_await gather(source, std::move(fetched), depth + 1, plan));
-    }
-    plan.manifests.push_back(std::move(bytes));
-    co_return Result<void>{};
-}
+// What one blob under way holds at most: the piece that is read (256 KiB), the connections' buffers on both
+// sides, and the frames of the coroutines in between.
+constexpr std::size_t kBlobMemory = 1u << 20;
+// A journal entry costs two fsyncs; a smaller blob is sent again as quickly.
+constexpr std::uint64_t kJournalFromBytes = 1u << 20;
 
 /// What the workers share; lives until the last has ended.
 struct Transfer {
     Transfer(Repository& from, Repository& to, std::vector<Descriptor> all, CopyOptions with,
              net::Executor executor)
-        : source(from), target(to), blobs(std::move(all)), options(std::move(with)), workers(executor),
-          ended(executor, net::SteadyTime::max()) {
+        : source(from), target(to), blobs(std::move(all)), options(std::move(with)),
+          journal(options.state_directory), workers(executor), ended(executor, net::SteadyTime::max()) {
         progress.blobs_total = blobs.size();
         for (const auto& blob : blobs) progress.bytes_total += blob.size;
     }
     void report() const {
         if (options.on_progress) options.on_progress(progress);
     }
+    void begin(const Descriptor& blob) {
+        progress.active.push_back({.digest = blob.digest, .size = blob.size});
+    }
+    void end(const Descriptor& blob) {
+        std::erase_if(progress.active,
+                      [&](const CopyProgress::Active& one) { return one.digest == blob.digest; });
+    }
+    CopyProgress::Active* active(const Descriptor& blob) {
+        const auto found = std::ranges::find(progress.active, blob.digest, &CopyProgress::Active::digest);
+        return found == progress.active.end() ? nullptr : &*found;
+    }
 
     Repository& source;
     Repository& target;
     std::vector<Descriptor> blobs;
     CopyOptions options;
+    TransferJournal journal;
     CopyProgress progress = {};
     std::size_t next = 0, running = 0;
     std::optional<Error> failure = {}; ///< the first
@@ -77,24 +59,83 @@ struct Transfer {
     net::Timer ended; ///< cancelled by each worker that ends
 };
 
-net::Async<Result<void>> copy_blob(std::shared_ptr<Transfer> transfer, Descriptor blob) {
+/// How much of one blob counts in the progress: an attempt that begins anew takes back what it had counted.
+struct Counter {
+    std::shared_ptr<Transfer> transfer;
+    Descriptor blob;
+    std::uint64_t sent = 0, spared = 0;
+
+    void restart() {
+        transfer->progress.bytes_done -= sent;
+        sent = 0;
+        show();
+    }
+    void send(std::uint64_t bytes) {
+        transfer->progress.bytes_done += bytes;
+        sent += bytes;
+        show();
+    }
+    void spare(std::uint64_t bytes) {
+        transfer->progress.bytes_skipped += bytes - spared;
+        spared = bytes;
+        show();
+    }
+    void show() const {
+        if (auto* active = transfer->active(blob)) active->done = sent + spared;
+        transfer->report();
+    }
+};
+
+Async<Result<std::unique_ptr<net::Source>>> open_counted(std::shared_ptr<Counter> counter,
+                                                         std::uint64_t offset) {
+    auto& source = counter->transfer->source;
+    auto content = co_await (offset == 0 ? source.fetch_blob(counter->blob)
+                                         : source.fetch_blob_from(counter->blob, offset));
+    if (!content) co_return std::unexpected(std::move(content).error());
+    // What this process had sent before is counted as sent, whatever is read again of it.
+    if (offset != counter->sent + counter->spared) {
+        counter->restart();
+        counter->spare(offset);
+    }
+    co_return std::make_unique<CountingSource>(std::move(*content),
+                                               [counter](std::size_t bytes) { counter->send(bytes); });
+}
+
+Async<Result<void>> push_blob(std::shared_ptr<Transfer> transfer, Descriptor blob) {
+    auto& source = transfer->source;
+    auto& target = transfer->target;
+    auto counter = std::make_shared<Counter>(Counter{.transfer = transfer, .blob = blob});
+    Push push{.blob = blob,
+              .open = [counter](std::uint64_t offset) { return open_counted(counter, offset); }};
+    push.on_spared = [counter](std::uint64_t bytes) { counter->spare(bytes); };
+    if (!target.registry().empty() && target.registry() == source.registry() &&
+        target.name() != source.name())
+        push.mount_from = source.name();
+    if (transfer->journal.on() && blob.size >= kJournalFromBytes) {
+        push.session = co_await transfer->journal.find(target.describe(), blob);
+        push.remember = [transfer, blob](std::string session) {
+            return transfer->journal.keep(transfer->target.describe(), blob, std::move(session));
+        };
+    }
+    co_return co_await target.push(std::move(push));
+}
+
+Async<Result<void>> copy_blob(std::shared_ptr<Transfer> transfer, Descriptor blob) {
     CONSIGN_CO_TRY(there, co_await transfer->target.has_blob(blob));
     if (there) {
         transfer->progress.bytes_skipped += blob.size;
     } else {
-        CONSIGN_CO_TRY(content, co_await transfer->source.fetch_blob(blob));
-        CountingSource counted(std::move(content), [transfer](std::size_t bytes) {
-            transfer->progress.bytes_done += bytes;
-            transfer->report();
-        });
-        CONSIGN_CO_CHECK(co_await transfer->target.push_blob(blob, counted));
+        transfer->begin(blob);
+        auto pushed = co_await push_blob(transfer, blob);
+        transfer->end(blob);
+        CONSIGN_CO_CHECK(std::move(pushed));
     }
     ++transfer->progress.blobs_done;
     transfer->report();
     co_return Result<void>{};
 }
 
-net::Async<Result<void>> copy_some(std::shared_ptr<Transfer> transfer) {
+Async<Result<void>> copy_some(std::shared_ptr<Transfer> transfer) {
     while (transfer->next < transfer->blobs.size() && !transfer->failure) {
         const auto blob = transfer->blobs[transfer->next++];
         auto copied = co_await copy_blob(transfer, blob);
@@ -105,7 +146,7 @@ net::Async<Result<void>> copy_some(std::shared_ptr<Transfer> transfer) {
     co_return Result<void>{};
 }
 
-net::Async<void> work(std::shared_ptr<Transfer> transfer) {
+Async<void> work(std::shared_ptr<Transfer> transfer) {
     Result<void> done;
     try {
         done = co_await copy_some(transfer);
@@ -117,9 +158,8 @@ net::Async<void> work(std::shared_ptr<Transfer> transfer) {
     transfer->ended.cancel();
 }
 
-net::Async<Result<void>> copy_blobs(std::shared_ptr<Transfer> transfer) {
-    transfer->running =
-        std::min(std::max<std::size_t>(transfer->options.parallel, 1), transfer->blobs.size());
+Async<Result<void>> copy_blobs(std::shared_ptr<Transfer> transfer, std::size_t parallel) {
+    transfer->running = std::min(parallel, transfer->blobs.size());
     for (auto i = transfer->running; i > 0; --i) transfer->workers.spawn(work(transfer));
     bool cancelled = false;
     while (transfer->running > 0 && !cancelled && !transfer->failure) {
@@ -135,23 +175,30 @@ net::Async<Result<void>> copy_blobs(std::shared_ptr<Transfer> transfer) {
 
 } // namespace
 
-net::Async<Result<Descriptor>> copy(Repository& source, TagOrDigest which, Repository& target,
-                                    std::string tag, CopyOptions options) {
-    CONSIGN_CO_TRY(root, co_await source.fetch_manifest(which));
-    const auto descriptor = root.descriptor;
-    Plan plan;
-    CONSIGN_CO_CHECK(co_await gather(source, std::move(root), 1, plan));
+Async<Result<Descriptor>> copy(Repository& source, TagOrDigest which, Repository& target, std::string tag,
+                               CopyOptions options) {
+    // Manifests may take half of the memory, so that at least half is left for what moves.
+    CONSIGN_CO_TRY(plan, co_await plan_copy(source, std::move(which), std::move(tag), options,
+                                            options.memory_bytes / 2));
+    const auto room = (options.memory_bytes - plan.manifest_bytes) / kBlobMemory;
+    auto parallel = std::max<std::size_t>(std::min(options.parallel, room), 1);
+    if (target.sequential())
+        parallel = 1;
+    else // the longest first: one that comes last would go on alone
+        std::ranges::stable_sort(plan.blobs, std::ranges::greater(), &Descriptor::size);
 
     const net::Executor executor = co_await net::asio::this_coro::executor;
     auto transfer =
         std::make_shared<Transfer>(source, target, std::move(plan.blobs), std::move(options), executor);
-    CONSIGN_CO_CHECK(co_await copy_blobs(transfer));
+    transfer->report();
+    CONSIGN_CO_CHECK(co_await copy_blobs(transfer, parallel));
 
-    for (auto& manifest : plan.manifests) {
-        const bool is_root = manifest.descriptor.digest == descriptor.digest;
-        CONSIGN_CO_CHECK(co_await target.put_manifest(std::move(manifest), is_root ? tag : std::string()));
+    Descriptor root;
+    for (auto& [manifest, own_tag] : plan.manifests) {
+        root = manifest.descriptor;
+        CONSIGN_CO_CHECK(co_await target.put_manifest(std::move(manifest), std::move(own_tag)));
     }
-    co_return descriptor;
+    co_return root;
 }
 
 } // namespace consign::oci

@@ -109,6 +109,34 @@ net::Async<Result<std::size_t>> CountingSource::read(std::span<std::byte> into) 
     co_return count;
 }
 
+net::Async<Result<std::size_t>> WatchedSource::read(std::span<std::byte> into) {
+    auto count = co_await inner_->read(into);
+    if (!count && !failure_) failure_ = count.error();
+    co_return count;
+}
+
+net::Async<Result<std::size_t>> SliceSource::read(std::span<std::byte> into) {
+    if (left_ == 0) co_return std::size_t{0};
+    auto count = co_await inner_->read(
+        into.first(static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), left_))));
+    if (count) left_ -= *count;
+    co_return count;
+}
+
+net::Async<Result<void>> skip(net::Source& source, std::uint64_t bytes) {
+    if (bytes == 0) co_return Result<void>{};
+    Bytes scratch(static_cast<std::size_t>(std::min<std::uint64_t>(bytes, 64 * 1024)));
+    while (bytes > 0) {
+        const auto room = std::span(scratch).first(
+            static_cast<std::size_t>(std::min<std::uint64_t>(bytes, scratch.size())));
+        CONSIGN_CO_TRY(count, co_await source.read(room));
+        if (count == 0)
+            co_return fail(Code::corrupt, std::format("the content ends {} bytes too early", bytes));
+        bytes -= count;
+    }
+    co_return Result<void>{};
+}
+
 std::unique_ptr<net::Source> make_file_source(net::FileBody body, Descriptor expected,
                                               net::BlockingPool& pool) {
     return std::make_unique<FileSource>(std::move(body), std::move(expected), pool);

@@ -59,6 +59,34 @@ class CountingSource final : public net::Source {
     std::function<void(std::size_t)> on_piece_;
 };
 
+/// Remembers the error that ended the reading: whoever sends it over a connection sees only a broken body.
+class WatchedSource final : public net::Source {
+  public:
+    explicit WatchedSource(std::unique_ptr<net::Source> inner) : inner_(std::move(inner)) {}
+    net::Async<Result<std::size_t>> read(std::span<std::byte> into) override;
+    const std::optional<Error>& failure() const { return failure_; }
+    net::Source& inner() { return *inner_; }
+
+  private:
+    std::unique_ptr<net::Source> inner_;
+    std::optional<Error> failure_;
+};
+
+/// The next `size` bytes of somebody else's Source, which must outlive it.
+class SliceSource final : public net::Source {
+  public:
+    SliceSource(std::shared_ptr<net::Source> inner, std::uint64_t size)
+        : inner_(std::move(inner)), left_(size) {}
+    net::Async<Result<std::size_t>> read(std::span<std::byte> into) override;
+
+  private:
+    std::shared_ptr<net::Source> inner_;
+    std::uint64_t left_;
+};
+
+/// Reads `bytes` away; corrupt if the source ends before.
+net::Async<Result<void>> skip(net::Source& source, std::uint64_t bytes);
+
 /// A stored blob, read and hashed on the pool: corrupt when the file is not `expected`.
 std::unique_ptr<net::Source> make_file_source(net::FileBody body, Descriptor expected,
                                               net::BlockingPool& pool);
