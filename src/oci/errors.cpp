@@ -42,10 +42,20 @@ net::Response error_response(const Error& error, Subject subject) {
         if (row.code == error.code)
             return error_response(row.status, row.names[static_cast<std::size_t>(subject)], error);
     const int status = net::status_of(error.code);
-    // A client that hangs up is not our trouble.
-    const bool ours =
-        error.code == Code::internal || error.code == Code::storage_full || error.code == Code::failed;
-    if (ours) log::error("a registry request failed", {{"error", to_string(error)}});
+    // Ours: the log has it all, the caller does not learn where our files are. A client that hangs up is not
+    // our trouble.
+    if (error.code == Code::storage_full) {
+        log::error("a registry request failed", {{"error", to_string(error)}});
+        // Not a matter of rights, but the spec has no better code, and TOOMANYREQUESTS would have it tried
+        // again at once. 507 says the rest (RFC 4918 section 11.5).
+        return error_response(status, "DENIED",
+                              Error{error.code, "the registry's disk has no room",
+                                    "its operator has to free some space; then push again"});
+    }
+    if (error.code == Code::internal || error.code == Code::failed) {
+        log::error("a registry request failed", {{"error", to_string(error)}});
+        return error_response(status, "UNKNOWN", Error{error.code, "the registry failed; its log says why"});
+    }
     return error_response(status, "UNKNOWN", error);
 }
 
@@ -56,6 +66,12 @@ net::Response error_response(int status, std::string_view code, const Error& err
         net::Response::json(status, json::dump({{"errors", json::Value::array({std::move(one)})}}));
     if (status == 429 || status == 503) response.headers.set("Retry-After", "1");
     return response;
+}
+
+net::Response registry_error(const Error& error) {
+    // About parameters, not about a name.
+    if (error.code == Code::invalid_argument) return error_response(400, "UNSUPPORTED", error);
+    return error_response(error, Subject::name);
 }
 
 Error error_from_registry(int status, std::string_view content_type, std::string_view body,

@@ -14,6 +14,13 @@ std::optional<std::uint64_t> number(std::string_view text) {
     return out;
 }
 
+/// A number of a Range, where more digits than fit just mean "further than any blob" (RFC 9110 section 14.1.1 sets
+/// no limit).
+std::optional<std::uint64_t> position(std::string_view text) {
+    if (text.empty() || text.find_first_not_of("0123456789") != std::string_view::npos) return std::nullopt;
+    return number(text).value_or(std::numeric_limits<std::uint64_t>::max());
+}
+
 } // namespace
 
 RangeKind parse_range(std::string_view field, std::uint64_t total, ByteRange& out) {
@@ -23,15 +30,15 @@ RangeKind parse_range(std::string_view field, std::uint64_t total, ByteRange& ou
     if (dash == std::string_view::npos) return RangeKind::whole;
     const auto from = field.substr(0, dash), to = field.substr(dash + 1);
     if (from.empty()) { // the last n bytes
-        const auto last = number(to);
+        const auto last = position(to);
         if (!last) return RangeKind::whole;
         if (*last == 0 || total == 0) return RangeKind::unsatisfiable;
         out.size = std::min(*last, total);
         out.first = total - out.size;
         return RangeKind::part;
     }
-    const auto first = number(from),
-               last = to.empty() ? std::numeric_limits<std::uint64_t>::max() : number(to);
+    const auto first = position(from),
+               last = to.empty() ? std::numeric_limits<std::uint64_t>::max() : position(to);
     if (!first || !last || *last < *first) return RangeKind::whole;
     if (*first >= total) return RangeKind::unsatisfiable;
     out.first = *first;

@@ -23,7 +23,11 @@ TEST_CASE("one byte range", "[oci]") {
         {"bytes=a-b", RangeKind::whole, 0, 0},
         {"bytes=-", RangeKind::whole, 0, 0},
         {"lines=0-1", RangeKind::whole, 0, 0},
-        {"bytes=0-99999999999999999999", RangeKind::whole, 0, 0},
+        {"bytes=1-99999999999999999999", RangeKind::part, 1, 9},
+        {"bytes=-99999999999999999999", RangeKind::part, 0, 10},
+        {"bytes=99999999999999999999-", RangeKind::unsatisfiable, 0, 0},
+        {"bytes=+1-2", RangeKind::whole, 0, 0},
+        {"bytes=1-2-3", RangeKind::whole, 0, 0},
     }));
     CAPTURE(row.field);
     ByteRange range;
