@@ -64,7 +64,7 @@ CommandSpec user_command() {
                  .options = {positional("NAME", "a name for the audit log", flags->name),
                              required(choice("--role", "ROLE", "what it may do", flags->role, role_names())),
                              option("--ttl-days", "N", "days until it expires; default never",
-                                    flags->ttl_days, 0, 36500)},
+                                    flags->ttl_days, 0, kLongestTokenDays)},
                  .run = [flags](Context& context) { return create(context, *flags); }},
                 {.name = "list",
                  .summary = "All users; tokens are never shown again",

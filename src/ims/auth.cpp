@@ -49,9 +49,7 @@ Result<Caller> authenticate_token(const Core& core, std::string_view token) {
         if (!caller.user)
             return fail(Code::unauthenticated, "unknown or revoked token",
                         "give a valid token: --token-file or CONSIGN_TOKEN");
-        if (caller.user->expires_at && *caller.user->expires_at < core.clock.now())
-            return fail(Code::unauthenticated, std::format("token '{}' expired on {}", caller.user->name,
-                                                           to_rfc3339(*caller.user->expires_at)));
+        CONSIGN_CHECK(check_not_expired(core, *caller.user));
         return caller;
     }
     CONSIGN_TRY(claims, jwt::verify(token, core.vendor.token_public_key, core.clock.now()));
@@ -96,6 +94,7 @@ net::Async<Result<protocol::TokenResponse>> exchange_assertion(Core& core, std::
     if (exp == claims.end() || !exp->is_number_integer() ||
         exp->get<std::int64_t>() > seconds(now + kAssertionTtl) + 60)
         co_return fail(Code::unauthenticated, "the assertion needs an exp at most five minutes ahead",
+    if (caller.user) CONSIGN_CHECK(check_not_expired(core, *caller.user));
                        "check the clocks of both machines");
     const auto jti = member(claims, "jti");
     if (jti.size() < 16 || jti.size() > 128)
@@ -216,8 +215,9 @@ Result<protocol::TokenView> make_user_token(Change& change, const protocol::Crea
                                             std::string_view actor) {
     if (request.name.empty() || request.name.size() > 64)
         return fail(Code::invalid_argument, "a token needs a name of 1 to 64 characters");
-    if (request.ttl_days < 0 || request.ttl_days > 3650)
-        return fail(Code::invalid_argument, "ttl_days is 0 (never) to 3650");
+    if (request.ttl_days < 0 || request.ttl_days > protocol::kLongestTokenDays)
+        return fail(Code::invalid_argument,
+                    std::format("ttl_days is 0 (never) to {}", protocol::kLongestTokenDays));
     protocol::TokenView view{.id = TokenId::make(change.now),
                              .name = request.name,
                              .role = request.role,

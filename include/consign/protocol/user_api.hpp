@@ -313,11 +313,13 @@ struct AgentView {
     }
 };
 
+inline constexpr int kLongestTokenDays = 3650;
+
 /// POST /v1/tokens; `token` is in the answer to that alone.
 struct CreateTokenRequest {
     std::string name;
     Role role = Role::viewer;
-    int ttl_days = 0; ///< 0: does not expire
+    int ttl_days = 0; ///< 0: does not expire; at most kLongestTokenDays
     static constexpr auto fields(auto& self, auto&& f) {
         f("name", self.name);
         f("role", self.role);
