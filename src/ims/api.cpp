@@ -87,6 +87,7 @@ net::Async<Result<net::Response>> Api::run(net::Request& request) {
         co_return response;
     }
     const Route& route = routes_[*match.index];
+    request.parking->answer_within(route.shape.deadline);
     request.params = std::move(match.params);
     Call call{.core = core_, .request = request};
     // A route for anyone must work for whoever holds an old credential too (enrolling anew, say).
@@ -95,7 +96,7 @@ net::Async<Result<net::Response>> Api::run(net::Request& request) {
         CONSIGN_CO_CHECK(check_access(caller, route.access));
         call.caller = std::move(caller);
     }
-    CONSIGN_CO_TRY(body, co_await net::read_all(*request.body, route.body_limit_bytes));
+    CONSIGN_CO_TRY(body, co_await net::read_all(*request.body, route.shape.body_limit_bytes));
     call.body = std::move(body);
     CONSIGN_CO_CHECK(auth::check_still_good(core_, call.caller));
     co_return co_await route.handle(call);

@@ -17,6 +17,7 @@ struct Pool {
 struct Effects {
     std::map<Pool, int> wake; ///< pool → how many jobs became claimable
     std::set<AgentId> tell;   ///< agents that have something to hear (a cancel)
+    std::set<JobId> ended;    ///< whoever follows their logs learns that they have ended
     bool events = false;      ///< new rows in the event log
     std::set<AgentId> agents; ///< agents that are new or changed: the directory reads them again
     bool users = false;       ///< user tokens changed

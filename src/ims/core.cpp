@@ -16,7 +16,9 @@ net::Async<> Core::apply(std::shared_ptr<Effects> effects) {
     for (const auto& [pool, jobs] : effects->wake) dispatcher.wake(pool, jobs);
     for (const auto& id : effects->tell)
         if (const auto agent = directory.agent(id)) agent->presence->mailbox.notify();
-    if (effects->events) events.notify();
+    for (const auto& id : effects->ended) logs->mailbox(id).notify();
+    if (effects->users) logs->notify_all(); // streams look whether they may go on
+    if (effects->events || effects->users) events.notify();
 }
 
 } // namespace consign::ims

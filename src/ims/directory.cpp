@@ -106,6 +106,14 @@ std::vector<AgentEntry> Directory::agents() const {
     return out;
 }
 
+std::vector<AgentEntry> Directory::build_agents() const {
+    std::lock_guard lock(mutex_);
+    std::vector<AgentEntry> out;
+    for (const auto& [id, entry] : agents_)
+        if (entry.install.empty() && !entry.revoked) out.push_back(entry);
+    return out;
+}
+
 std::optional<UserEntry> Directory::user_by_token(std::string_view token) const {
     const auto hash = sha256_hex(token);
     std::lock_guard lock(mutex_);
@@ -113,14 +121,23 @@ std::optional<UserEntry> Directory::user_by_token(std::string_view token) const 
     return found == users_.end() ? std::nullopt : std::optional(found->second);
 }
 
-bool Directory::has_user(const TokenId& id) const {
+std::optional<UserEntry> Directory::user(const TokenId& id) const {
     std::lock_guard lock(mutex_);
-    return std::ranges::any_of(users_, [&](const auto& item) { return item.second.id == id; });
+    const auto found = std::ranges::find_if(users_, [&](const auto& item) { return item.second.id == id; });
+    return found == users_.end() ? std::nullopt : std::optional(found->second);
 }
+
+bool Directory::has_user(const TokenId& id) const { return user(id).has_value(); }
 
 bool Directory::online(const AgentEntry& agent, Time now) {
     std::lock_guard lock(agent.presence->mutex);
+    if (agent.presence->left) return false;
     return agent.presence->parked > 0 || now - agent.presence->last_seen < std::chrono::seconds(90);
+}
+
+bool Directory::has_left(const AgentEntry& agent) {
+    std::lock_guard lock(agent.presence->mutex);
+    return agent.presence->left;
 }
 
 std::optional<Time> Directory::last_seen(const AgentEntry& agent) {

@@ -16,6 +16,7 @@ struct Presence {
     std::mutex mutex;
     SessionId session;
     Time last_seen{};
+    bool left = false;              ///< its last poll said that it stops
     int parked = 0;                 ///< polls waiting now
     std::uint64_t generation = 0;   ///< of the newest poll; an older one must not claim
     std::unordered_set<JobId> told; ///< cancels this session has heard of
@@ -50,13 +51,16 @@ class Directory {
     std::optional<AgentEntry> agent(const AgentId& id) const;
     std::optional<AgentEntry> agent_of(const InstallId& install) const; ///< the one that is not revoked
     std::vector<AgentEntry> agents() const;
+    std::vector<AgentEntry> build_agents() const; ///< those that are not revoked
     std::optional<UserEntry> user_by_token(std::string_view token) const;
+    std::optional<UserEntry> user(const TokenId& id) const;
     bool has_user(const TokenId& id) const;
 
-    /// A poll is parked, or the agent was heard from less than 90 s ago: longer than a poll's 50 s and its
-    /// answer.
+    /// A poll is parked, or the agent was heard from less than 90 s ago (longer than a poll's 50 s and its
+    /// answer) and did not say that it stops.
     static bool online(const AgentEntry& agent, Time now);
     static std::optional<Time> last_seen(const AgentEntry& agent);
+    static bool has_left(const AgentEntry& agent);
 
   private:
     void put(AgentEntry entry);

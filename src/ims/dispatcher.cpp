@@ -1,6 +1,5 @@
 #include "dispatcher.hpp"
 #include <algorithm>
-#include <format>
 
 namespace consign::ims {
 
@@ -39,35 +38,6 @@ void Dispatcher::wake(const Pool& pool, int jobs) {
         place->presence_->mailbox.notify();
     }
     if (line->second.empty()) parked_.erase(line);
-}
-
-void Dispatcher::explain(protocol::JobView& job, const Directory& directory, const InstallId& install,
-                         Time now) {
-    if (job.state != model::JobState::queued) return;
-    std::vector<AgentEntry> able;
-    for (auto& agent : directory.agents())
-        if (!agent.revoked && agent.install == install) able.push_back(std::move(agent));
-    const std::string who =
-        install.empty() ? "a build agent" : std::format("the install agent of {}", job.install);
-    const std::string start =
-        install.empty() ? "start one: consign agent enroll prints the command"
-                        : std::format("start it: consign install enroll {} prints the command", job.install);
-    if (able.empty()) {
-        job.waiting_for = protocol::WaitingFor{who + ": none is enrolled", start};
-        return;
-    }
-    if (std::ranges::any_of(able, [&](const AgentEntry& a) { return Directory::online(a, now); })) {
-        job.waiting_for =
-            protocol::WaitingFor{"a free slot of " + who, "it starts by itself; see: consign job list"};
-        return;
-    }
-    std::optional<Time> seen;
-    for (const auto& agent : able)
-        if (const auto at = Directory::last_seen(agent); at && (!seen || *at > *seen)) seen = at;
-    job.waiting_for = protocol::WaitingFor{
-        std::format("{}: {}", who,
-                    seen ? "last seen " + humanize(now - *seen) + " ago" : std::string("never seen")),
-        "check that it runs and reaches this server"};
 }
 
 } // namespace consign::ims

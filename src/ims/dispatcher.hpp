@@ -29,9 +29,6 @@ class Dispatcher {
     };
 
     void wake(const Pool& pool, int jobs);
-    /// Adds to a queued job why it waits: no agent, an agent that is away, or no free slot.
-    static void explain(protocol::JobView& job, const Directory& directory, const InstallId& install,
-                        Time now);
 
   private:
     std::mutex mutex_;

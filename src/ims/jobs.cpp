@@ -76,7 +76,10 @@ Result<void> transition(Change& change, Job& job, JobEvent event, std::string_vi
         job.session = {};
     }
     if (*to == JobState::running) job.started_at = change.now;
-    if (model::is_terminal(*to)) job.finished_at = change.now;
+    if (model::is_terminal(*to)) {
+        job.finished_at = change.now;
+        change.effects.ended.insert(job.id);
+    }
     if (*to == JobState::queued) ++change.effects.wake[job.pool()];
     CONSIGN_CHECK(save(change, job));
     CONSIGN_CHECK(change.event({.kind = "job." + std::string(json::name_of(*to)),

@@ -15,9 +15,10 @@ struct Stream {
     std::int64_t epoch = 0, size = 0;
 };
 Result<Stream> stream(store::Connection& c, const JobId& job) {
-    CONSIGN_TRY(found,
-                c.query_one("SELECT epoch, size FROM log_streams WHERE job=$1", {job},
-                            [](const store::Row& row) { return Stream{row.integer(0), row.integer(1)}; }));
+    CONSIGN_TRY(found, c.query_one("SELECT epoch, size FROM log_streams WHERE job=$1", {job},
+                                   [](const store::Row& row) {
+                                       return Stream{row.integer(0), row.integer(1)};
+                                   }));
     return found.value_or(Stream{});
 }
 
@@ -90,6 +91,10 @@ net::Async<Result<LogStore::Page>> LogStore::read(JobId job, std::int64_t offset
 
 net::Mailbox& LogStore::mailbox(const JobId& job) {
     return mailboxes_[std::hash<JobId>{}(job) % mailboxes_.size()];
+}
+
+void LogStore::notify_all() {
+    for (auto& mailbox : mailboxes_) mailbox.notify();
 }
 
 } // namespace consign::ims

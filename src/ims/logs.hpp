@@ -29,6 +29,7 @@ class LogStore {
 
     /// Moves whenever a stream that shares its slot grows.
     net::Mailbox& mailbox(const JobId& job);
+    void notify_all();
 
   private:
     std::unique_ptr<store::Database> db_;

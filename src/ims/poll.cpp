@@ -142,6 +142,7 @@ net::Async<Result<net::Response>> poll(Call& call) {
     if (request.session.empty() || request.slots < 0 || request.slots > 1024 || request.wait_s < 0)
         co_return fail(Code::invalid_argument,
                        "a poll needs a session, slots of 0 to 1024 and a wait_s of 0 to 55");
+    if (request.leaving) request.slots = request.wait_s = 0;
     Core& core = call.core;
     const AgentEntry agent = *call.caller.agent;
     const auto lease = core.options.lease;
@@ -160,6 +161,10 @@ net::Async<Result<net::Response>> poll(Call& call) {
         std::lock_guard lock(agent.presence->mutex);
         agent.presence->session = request.session;
         agent.presence->told.clear();
+    }
+    {
+        std::lock_guard lock(agent.presence->mutex);
+        agent.presence->left = request.leaving;
     }
     Attendance attendance(agent.presence);
     agent.presence->mailbox.notify(); // an older poll that is still parked sees that it is stale, and ends

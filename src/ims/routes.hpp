@@ -1,8 +1,10 @@
 #pragma once
-// Routes as data: each says who may call it and how large its body may be. The whole HTTP API is these
-// tables.
+// Routes as data: each says who may call it, how large its body may be and how long it may take. The whole
+// HTTP API is these tables.
 #include "auth.hpp"
 #include "consign/net/router.hpp"
+#include "consign/protocol/schema.hpp"
+#include <array>
 #include <span>
 
 namespace consign::ims {
@@ -37,13 +39,71 @@ struct Call {
 
 using RouteHandler = net::Async<Result<net::Response>> (*)(Call&);
 
+// From the request's head to the answer; what it takes beyond the work itself is waiting for the store, where
+// thirty seconds mean that something is wrong. A body of megabytes over a slow line takes minutes. A long
+// poll is parked for at most 55 s; a stream counts only until it begins.
+inline constexpr std::chrono::seconds kAnswerDeadline{30};
+inline constexpr std::chrono::seconds kUploadDeadline{180};
+inline constexpr std::chrono::seconds kParkedDeadline{85};
+
+/// What a body is: JSON of a described type, another media type, or none.
+struct Content {
+    std::string_view media_type = {}; ///< empty: no body
+    json::Value (*schema)(protocol::Schemas&) = nullptr;
+};
+template <class T>
+json::Value request_schema(protocol::Schemas& schemas) {
+    return schemas.of<T>(protocol::Direction::request);
+}
+template <class T>
+json::Value answer_schema(protocol::Schemas& schemas) {
+    return schemas.of<T>(protocol::Direction::answer);
+}
+inline json::Value any_object(protocol::Schemas&) { return {{"type", "object"}}; }
+inline json::Value some_text(protocol::Schemas&) { return {{"type", "string"}}; }
+
+template <class T>
+inline constexpr Content kTakes{"application/json", request_schema<T>};
+template <class T>
+inline constexpr Content kGives{"application/json", answer_schema<T>};
+inline constexpr Content kAnyObject{"application/json", any_object};
+inline constexpr Content kForm{"application/x-www-form-urlencoded", any_object};
+inline constexpr Content kText{"text/plain", some_text};
+inline constexpr Content kBytes{"application/octet-stream", some_text};
+
+/// One in the query.
+struct Parameter {
+    std::string_view name = {}; ///< empty: none
+    std::string_view type = {}; ///< "integer" or "string"
+    std::string_view what = {};
+    bool required = false;
+};
+
+/// Of the blocking queries.
+inline constexpr Parameter kWait{"wait", "integer", "seconds to wait until there is something, 0 to 55"};
+
+/// What goes in and comes out: limits that are enforced, and what the OpenAPI document says.
+struct Shape {
+    Content takes = {};
+    Content gives = {};      ///< in an answer with `status`
+    int status = 200;        ///< 204 where it gives nothing
+    bool or_nothing = false; ///< 204 is an answer, too
+    int or_status = 0;       ///< another one that gives the same: 202, say
+    Content refuses = {};    ///< 409 with this instead of a problem
+    std::array<Parameter, 3> query = {};
+    bool lease = false;  ///< needs the header Consign-Lease
+    bool stream = false; ///< as server-sent events, too
+    std::size_t body_limit_bytes = 4u << 20;
+    std::chrono::seconds deadline = kAnswerDeadline; ///< beyond it: 504, by net
+};
+
 struct Route {
     net::Verb verb;
     std::string_view path;
     RouteHandler handle;
     Access access;
     std::string_view summary;
-    std::size_t body_limit_bytes = 4u << 20;
+    Shape shape;
 };
 
 std::span<const Route> app_routes();

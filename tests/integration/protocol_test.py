@@ -214,6 +214,34 @@ class Leases(Protocol):
         agent, old = self.leased()
         job = old["job"]
         self.assertEqual(agent.write(job, "start", old["epoch"]).status, 204)
+class Goodbyes(Protocol):
+    def agent_view(self, id):
+        return next(agent for agent in self.world.get("/v1/agents")["items"] if agent["id"] == id)
+
+    def test_an_agent_that_leaves_is_offline_at_once(self):
+        name, agent = self.install()
+        agent.poll(slots=0)
+        self.assertTrue(self.agent_view(agent.id)["online"])
+        job = self.world.deploy(name)["jobs"][0]["id"]
+        self.assertIn("a free slot", self.world.job(job)["waiting_for"]["what"])
+        leaving = self.world.call("POST", "/v1/agent/poll", {"session": agent.session, "slots": 3, "wait_s": 50, "leaving": True},
+                                  token=agent.access)
+        self.assertEqual(leaving.status, 204, "no work, and no waiting")
+        self.assertFalse(self.agent_view(agent.id)["online"])
+        self.assertFalse(self.world.get(f"/v1/installs/{name}")["agent_online"])
+        self.assertRegex(self.world.job(job)["waiting_for"]["what"], f"the install agent of {name}: stopped .* ago")
+        agent.lease()
+        self.assertTrue(self.agent_view(agent.id)["online"], "it is back")
+
+    def test_ours_says_goodbye(self):
+        process = self.world.build_agent("leaving")
+        online = lambda: [a["id"] for a in self.world.get("/v1/agents")["items"] if a["kind"] == "build" and a["online"]]  # noqa: E731
+        mine = set(online())
+        process.terminate()
+        self.assertEqual(process.wait(), 0)
+        self.assertEqual(len(mine - set(online())), 1)
+
+
         agent.poll(slots=0)  # does not list it: taken back
         new = agent.lease()
         self.assertEqual((new["job"], new["epoch"], new["attempt"]), (job, old["epoch"] + 1, 2))

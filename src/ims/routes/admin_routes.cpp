@@ -1,6 +1,8 @@
 // Tokens, audit, events, status, and what machines ask: health, metrics, OpenAPI.
+#include "ims/events.hpp"
 #include "ims/openapi.hpp"
 #include "ims/routes.hpp"
+#include "ims/streams.hpp"
 #include <algorithm>
 #include <format>
 
@@ -67,40 +69,28 @@ Answer list_audit(Call& call) {
     co_return answer_list(std::move(views));
 }
 
-/// A blocking query: events after=SEQ, parked for wait=S until there is one. after=-1 answers the
-/// newest one at once, so that a follower knows where to begin.
+/// A blocking query: events after=SEQ, parked for wait=S until there is one; or a stream of them. after=-1
+/// begins with the newest, at once, so that a follower knows where to begin.
 Answer list_events(Call& call) {
+    const bool stream = net::wants_event_stream(call.request.headers);
     CONSIGN_CO_TRY(after, call.number("after", 0, -1, std::numeric_limits<std::int64_t>::max()));
     CONSIGN_CO_TRY(wait_s, call.number("wait", 0, 0, 55));
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(wait_s);
+    if (stream) {
+        CONSIGN_CO_TRY(resumed, net::resume_from(call.request.headers, after));
+        after = resumed;
+    }
     if (after < 0) {
-        CONSIGN_CO_TRY(newest, co_await call.core.db->read([](store::Connection& c) {
-            return c.query_one("SELECT COALESCE(MAX(seq), 0) FROM events", {},
-                               [](const store::Row& row) { return row.integer(0); });
-        }));
-        after = newest.value_or(0) - 1;
+        CONSIGN_CO_TRY(newest,
+                       co_await call.core.db->read([](store::Connection& c) { return events::newest(c); }));
+        after = newest - 1;
         wait_s = 0;
     }
+    if (stream) co_return net::event_stream(call.request, event_feed(call.core, call.caller, after));
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(wait_s);
     for (;;) {
         const auto seen = call.core.events.version();
-        CONSIGN_CO_TRY(found, co_await call.core.db->read([after](store::Connection& c) {
-            return c.query_all(
-                "SELECT seq, at, kind, app, COALESCE(i.name, ''), component, job, deploy, detail FROM "
-                "(SELECT * FROM events WHERE seq > $1 ORDER BY seq LIMIT 500) e LEFT JOIN "
-                "(SELECT id AS install_id, name FROM installs) i ON i.install_id = e.install ORDER BY seq",
-                {after}, [](const store::Row& row) {
-                    protocol::EventView view{.seq = row.integer(0),
-                                             .at = row.time(1),
-                                             .kind = row.string(2),
-                                             .app = row.string(3),
-                                             .install = row.string(4),
-                                             .component = row.string(5)};
-                    if (!row.is_null(6)) view.job = row.id<JobId>(6);
-                    if (!row.is_null(7)) view.deploy = row.id<DeployId>(7);
-                    view.detail = row.string(8);
-                    return view;
-                });
-        }));
+        CONSIGN_CO_TRY(found, co_await call.core.db->read(
+                                  [after](store::Connection& c) { return events::after(c, after, {}); }));
         if (!found.empty() || wait_s == 0 || std::chrono::steady_clock::now() >= deadline)
             co_return answer_list(std::move(found));
         const auto woken = co_await call.request.parking->wait_past(call.core.events, seen, deadline);
@@ -199,17 +189,54 @@ Answer openapi(Call& call) {
 }
 
 constexpr Route kRoutes[] = {
-    {net::Verb::get, "/v1/tokens", list_tokens, Access::owner, "User tokens, without their secrets"},
-    {net::Verb::post, "/v1/tokens", create_token, Access::owner, "Makes a user token; shown once"},
-    {net::Verb::delete_, "/v1/tokens/{id}", revoke_token, Access::owner, "Revokes a user token at once"},
-    {net::Verb::get, "/v1/audit", list_audit, Access::operator_, "The newest 500 audit entries"},
-    {net::Verb::get, "/v1/events", list_events, Access::viewer,
-     "Events after=SEQ; wait=S parks until there are some"},
-    {net::Verb::get, "/v1/status", status, Access::viewer, "The server at a glance"},
-    {net::Verb::get, "/v1/openapi.json", openapi, Access::anyone, "This description"},
-    {net::Verb::get, "/healthz", healthz, Access::anyone, "The process lives"},
-    {net::Verb::get, "/readyz", readyz, Access::anyone, "The store answers"},
-    {net::Verb::get, "/metrics", metrics, Access::anyone, "Totals in Prometheus text format"},
+    {net::Verb::get,
+     "/v1/tokens",
+     list_tokens,
+     Access::owner,
+     "User tokens, without their secrets",
+     {.gives = kGives<protocol::List<protocol::TokenView>>}},
+    {net::Verb::post,
+     "/v1/tokens",
+     create_token,
+     Access::owner,
+     "Makes a user token; shown once",
+     {.takes = kTakes<protocol::CreateTokenRequest>, .gives = kGives<protocol::TokenView>, .status = 201}},
+    {net::Verb::delete_,
+     "/v1/tokens/{id}",
+     revoke_token,
+     Access::owner,
+     "Revokes a user token at once",
+     {.status = 204}},
+    {net::Verb::get,
+     "/v1/audit",
+     list_audit,
+     Access::operator_,
+     "The newest 500 audit entries",
+     {.gives = kGives<protocol::List<protocol::AuditView>>}},
+    {net::Verb::get,
+     "/v1/events",
+     list_events,
+     Access::viewer,
+     "Events, oldest first",
+     {.gives = kGives<protocol::List<protocol::EventView>>,
+      .query = {{{"after", "integer", "the seq to go on after; -1: the newest event at once"}, kWait}},
+      .stream = true,
+      .deadline = kParkedDeadline}},
+    {net::Verb::get,
+     "/v1/status",
+     status,
+     Access::viewer,
+     "The server at a glance",
+     {.gives = kGives<protocol::StatusView>}},
+    {net::Verb::get, "/v1/openapi.json", openapi, Access::anyone, "This description", {.gives = kAnyObject}},
+    {net::Verb::get, "/healthz", healthz, Access::anyone, "The process lives", {.gives = kText}},
+    {net::Verb::get, "/readyz", readyz, Access::anyone, "The store answers", {.gives = kText}},
+    {net::Verb::get,
+     "/metrics",
+     metrics,
+     Access::anyone,
+     "Totals in Prometheus text format",
+     {.gives = kText}},
 };
 
 } // namespace

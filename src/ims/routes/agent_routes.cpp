@@ -59,11 +59,26 @@ Answer revoke(Call& call) {
 }
 
 constexpr Route kRoutes[] = {
-    {net::Verb::get, "/v1/agents", list_agents, Access::viewer, "All agents, and whether they are online"},
-    {net::Verb::post, "/v1/agents/enroll-token", enroll_token, Access::operator_,
-     "A one-use token to enrol a build agent"},
-    {net::Verb::post, "/v1/agents/{id}/revoke", revoke, Access::operator_,
-     "Takes an agent's rights away at once"},
+    {net::Verb::get,
+     "/v1/agents",
+     list_agents,
+     Access::viewer,
+     "All agents, and whether they are online",
+     {.gives = kGives<protocol::List<protocol::AgentView>>}},
+    {net::Verb::post,
+     "/v1/agents/enroll-token",
+     enroll_token,
+     Access::operator_,
+     "A one-use token to enrol a build agent",
+     {.takes = kTakes<protocol::EnrollTokenRequest>,
+      .gives = kGives<protocol::EnrollTokenView>,
+      .status = 201}},
+    {net::Verb::post,
+     "/v1/agents/{id}/revoke",
+     revoke,
+     Access::operator_,
+     "Takes an agent's rights away at once",
+     {.gives = kAnyObject}},
 };
 
 } // namespace

@@ -100,39 +100,136 @@ Answer complete(Call& call) {
     CONSIGN_CO_TRY(request, call.json<protocol::CompleteRequest>());
     CONSIGN_CO_CHECK(co_await call.core.change(
         [id, holder, request](Change& change) { return jobs::complete(change, id, holder, request); }));
-    call.core.logs->mailbox(id).notify(); // whoever follows the log learns that it has ended
     co_return answer(json::Value::object());
+}
+
+/// What the held job brings to the install.
+Result<protocol::ArtifactRef> artifact_of(store::Connection& c, const JobId& id, const jobs::Holder& holder) {
+    CONSIGN_TRY(job, jobs::held(c, id, holder));
+    if (job.kind != protocol::JobKind::apply)
+        return fail(Code::conflict, "only an apply job has an artifact to pull");
+    CONSIGN_TRY(spec, json::decode_text<protocol::ApplySpec>(job.spec));
+    return spec.artifact;
+}
+
+/// A login at the vendor registry itself, for this one repository and a quarter of an hour. It is not ours to burn:
+/// how often it is used, only the registry knows.
+Answer direct_pull_token(Call& call, JobId id, jobs::Holder holder) {
+    auto& core = call.core;
+    CONSIGN_CO_TRY(artifact, co_await core.db->read([id, holder](store::Connection& c) {
+        return artifact_of(c, id, holder);
+    }));
+    auto& account = core.external->account();
+    CONSIGN_CO_TRY(login, co_await account.pull_login(account.name_of(artifact.repository), id.str()));
+    const protocol::PullToken token{.registry = account.describe(),
+                                    .repository = artifact.repository,
+                                    .digest = artifact.digest,
+                                    .username = login.username,
+                                    .password = login.password.reveal(),
+                                    .expires_at = login.expires_at.value_or(core.clock.now())};
+    // The job may have ended meanwhile; then nobody gets the login.
+    CONSIGN_CO_CHECK(co_await core.change([id, holder, token, remote = call.request.remote](
+                                              Change& change) -> Result<void> {
+        CONSIGN_CHECK(artifact_of(change.tx, id, holder));
+        return change.audit(remote, "pull_token.direct", id.str(),
+                            token.repository + "@" + token.digest.str() + " until " + to_rfc3339(token.expires_at));
+    }));
+    co_return answer(token, 201);
 }
 
 Answer pull_token(Call& call) {
     CONSIGN_CO_TRY(id, call.id<JobId>("id"));
     CONSIGN_CO_TRY(holder, holder_of(call));
+    if (call.core.external && call.core.external->direct()) co_return co_await direct_pull_token(call, id, holder);
     CONSIGN_CO_TRY(token, co_await call.core.change([id, holder, url = call.core.public_url](
                                                         Change& change) -> Result<protocol::PullToken> {
-        CONSIGN_TRY(job, jobs::held(change.tx, id, holder));
-        if (job.kind != protocol::JobKind::apply)
-            return fail(Code::conflict, "only an apply job has an artifact to pull");
-        CONSIGN_TRY(spec, json::decode_text<protocol::ApplySpec>(job.spec));
-        return auth::make_pull_token(change, id, holder.epoch, spec.artifact, url);
+        CONSIGN_TRY(artifact, artifact_of(change.tx, id, holder));
+        return auth::make_pull_token(change, id, holder.epoch, artifact, url);
     }));
     co_return answer(token, 201);
 }
 
 constexpr Route kRoutes[] = {
-    {net::Verb::post, "/v1/agents/enroll", enroll, Access::anyone,
-     "Burns an enrolment token and registers the agent's public key", 64u << 10},
-    {net::Verb::post, "/v1/token", token, Access::anyone, "An access token for a client assertion (RFC 7523)",
-     64u << 10},
-    {net::Verb::post, "/v1/agent/poll", poll, Access::agent, "Waits for work; renews the leases it lists",
-     1u << 20},
-    {net::Verb::post, "/v1/jobs/{id}/start", start, Access::agent, "The attempt begins", 4u << 10},
-    {net::Verb::post, "/v1/jobs/{id}/renew", renew, Access::agent, "Renews one lease", 4u << 10},
-    {net::Verb::post, "/v1/jobs/{id}/steps", steps, Access::agent, "Reports steps, by number", 1u << 20},
-    {net::Verb::post, "/v1/jobs/{id}/logs", logs, Access::agent, "Appends log bytes at offset=N", 1u << 20},
-    {net::Verb::post, "/v1/jobs/{id}/outputs", outputs, Access::agent, "Keeps intermediate outputs"},
-    {net::Verb::post, "/v1/jobs/{id}/complete", complete, Access::agent, "Ends the attempt"},
-    {net::Verb::post, "/v1/jobs/{id}/pull-token", pull_token, Access::agent,
-     "A one-time token for the job's artifact", 4u << 10},
+    {net::Verb::post,
+     "/v1/agents/enroll",
+     enroll,
+     Access::anyone,
+     "Burns an enrolment token and registers the agent's public key",
+     {.takes = kTakes<protocol::EnrollRequest>,
+      .gives = kGives<protocol::EnrollResponse>,
+      .status = 201,
+      .body_limit_bytes = 64u << 10}},
+    {net::Verb::post,
+     "/v1/token",
+     token,
+     Access::anyone,
+     "An access token for a client assertion (RFC 7523)",
+     {.takes = kForm, .gives = kGives<protocol::TokenResponse>, .body_limit_bytes = 64u << 10}},
+    {net::Verb::post,
+     "/v1/agent/poll",
+     poll,
+     Access::agent,
+     "Waits for work; renews the leases it lists",
+     {.takes = kTakes<protocol::PollRequest>,
+      .gives = kGives<protocol::PollResponse>,
+      .or_nothing = true,
+      .body_limit_bytes = 1u << 20,
+      .deadline = kParkedDeadline}},
+    {net::Verb::post,
+     "/v1/jobs/{id}/start",
+     start,
+     Access::agent,
+     "The attempt begins",
+     {.status = 204, .lease = true, .body_limit_bytes = 4u << 10}},
+    {net::Verb::post,
+     "/v1/jobs/{id}/renew",
+     renew,
+     Access::agent,
+     "Renews one lease",
+     {.gives = kGives<protocol::RenewResponse>, .lease = true, .body_limit_bytes = 4u << 10}},
+    {net::Verb::post,
+     "/v1/jobs/{id}/steps",
+     steps,
+     Access::agent,
+     "Reports steps, by number",
+     {.takes = kTakes<protocol::StepsRequest>,
+      .status = 204,
+      .lease = true,
+      .body_limit_bytes = 1u << 20,
+      .deadline = kUploadDeadline}},
+    {net::Verb::post,
+     "/v1/jobs/{id}/logs",
+     logs,
+     Access::agent,
+     "Appends log bytes",
+     {.takes = kBytes,
+      .gives = kGives<protocol::LogPosition>,
+      .refuses = kGives<protocol::LogPosition>,
+      .query = {{{"offset", "integer", "where this piece begins in the job's log, in bytes", true}}},
+      .lease = true,
+      .body_limit_bytes = 1u << 20,
+      .deadline = kUploadDeadline}},
+    {net::Verb::post,
+     "/v1/jobs/{id}/outputs",
+     outputs,
+     Access::agent,
+     "Keeps intermediate outputs",
+     {.takes = kAnyObject, .status = 204, .lease = true, .deadline = kUploadDeadline}},
+    {net::Verb::post,
+     "/v1/jobs/{id}/complete",
+     complete,
+     Access::agent,
+     "Ends the attempt",
+     {.takes = kTakes<protocol::CompleteRequest>,
+      .gives = kAnyObject,
+      .lease = true,
+      .deadline = kUploadDeadline}},
+    {net::Verb::post,
+     "/v1/jobs/{id}/pull-token",
+     pull_token,
+     Access::agent,
+     "A one-time token for the job's artifact",
+     {.gives = kGives<protocol::PullToken>, .status = 201, .lease = true, .body_limit_bytes = 4u << 10}},
 };
 
 } // namespace

@@ -1,5 +1,6 @@
 #include "consign/protocol/naming.hpp"
 #include "ims/builds.hpp"
+#include "ims/explain.hpp"
 #include "ims/routes.hpp"
 #include <format>
 
@@ -8,13 +9,16 @@ namespace {
 
 using Answer = net::Async<Result<net::Response>>;
 
+net::Async<Result<oci::ManifestBytes>> embedded_manifest(Core& core, std::string repository, Digest digest) {
+    CONSIGN_CO_TRY(in_registry, core.registry->repository(repository));
+    co_return co_await in_registry->fetch_manifest({.tag = {}, .digest = digest});
+}
+
 /// Where an artifact that a caller names must be: in the repository of that app and component, and really
 /// there.
 net::Async<Result<void>> check_artifact(Core& core, std::string repository, Digest digest) {
-    CONSIGN_CO_TRY(in_registry, core.registry->repository(repository));
-    oci::TagOrDigest which;
-    which.digest = digest;
-    auto found = co_await in_registry->fetch_manifest(which);
+    auto found = co_await (core.proxy ? core.proxy->fetch_manifest(repository, digest)
+                                      : embedded_manifest(core, repository, digest));
     if (!found && found.error().code == Code::not_found)
         co_return fail(Code::not_found,
                        std::format("{}@{} is not in the vendor registry", repository, digest.str()),
@@ -52,10 +56,10 @@ Answer record_build(Call& call) {
 }
 
 /// A build waits for what its job waits for.
-void explain(const Core& core, protocol::BuildView& view) {
+void explain(Explainer& explainer, protocol::BuildView& view) {
     if (!view.job) return;
     protocol::JobView job{.state = view.state};
-    Dispatcher::explain(job, core.directory, {}, core.clock.now());
+    explainer(job, {});
     view.waiting_for = job.waiting_for;
 }
 
@@ -63,7 +67,8 @@ Answer get_build(Call& call) {
     CONSIGN_CO_TRY(id, call.id<BuildId>("id"));
     CONSIGN_CO_TRY(view,
                    co_await call.core.db->read([id](store::Connection& c) { return builds::get(c, id); }));
-    explain(call.core, view);
+    Explainer explainer(call.core.directory, call.core.clock.now());
+    explain(explainer, view);
     co_return answer(view);
 }
 
@@ -71,16 +76,39 @@ Answer list_builds(Call& call) {
     const auto app = call.request.query.get_or("app", "");
     CONSIGN_CO_TRY(views,
                    co_await call.core.db->read([app](store::Connection& c) { return builds::list(c, app); }));
-    for (auto& view : views) explain(call.core, view);
+    Explainer explainer(call.core.directory, call.core.clock.now());
+    for (auto& view : views) explain(explainer, view);
     co_return answer_list(std::move(views));
 }
 
 constexpr Route kRoutes[] = {
-    {net::Verb::get, "/v1/builds", list_builds, Access::viewer,
-     "The newest 200 builds; app=NAME: of one app"},
-    {net::Verb::post, "/v1/builds", create_builds, Access::ci, "Queues a build per component"},
-    {net::Verb::post, "/v1/builds/record", record_build, Access::ci, "Records a build that ran elsewhere"},
-    {net::Verb::get, "/v1/builds/{id}", get_build, Access::viewer, "One build"},
+    {net::Verb::get,
+     "/v1/builds",
+     list_builds,
+     Access::viewer,
+     "The newest 200 builds",
+     {.gives = kGives<protocol::List<protocol::BuildView>>,
+      .query = {{{"app", "string", "only those of this app"}}}}},
+    {net::Verb::post,
+     "/v1/builds",
+     create_builds,
+     Access::ci,
+     "Queues a build per component",
+     {.takes = kTakes<protocol::CreateBuildsRequest>,
+      .gives = kGives<protocol::List<protocol::BuildView>>,
+      .status = 201}},
+    {net::Verb::post,
+     "/v1/builds/record",
+     record_build,
+     Access::ci,
+     "Records a build that ran elsewhere",
+     {.takes = kTakes<protocol::RecordBuildRequest>, .gives = kGives<protocol::BuildView>, .status = 201}},
+    {net::Verb::get,
+     "/v1/builds/{id}",
+     get_build,
+     Access::viewer,
+     "One build",
+     {.gives = kGives<protocol::BuildView>}},
 };
 
 } // namespace

@@ -1,4 +1,5 @@
 #include "ims/deploys.hpp"
+#include "ims/explain.hpp"
 #include "ims/installs.hpp"
 #include "ims/routes.hpp"
 
@@ -18,8 +19,9 @@ Result<Found> find(store::Connection& c, const DeployId& id) {
 }
 
 net::Response respond(const Core& core, Found found, int status) {
+    Explainer explain(core.directory, core.clock.now());
     for (auto& job : found.view.jobs) {
-        Dispatcher::explain(job, core.directory, found.install, core.clock.now());
+        explain(job, found.install);
         if (!found.view.waiting_for && job.state == model::JobState::queued)
             found.view.waiting_for = job.waiting_for;
     }
@@ -50,11 +52,25 @@ Answer list_deploys(Call& call) {
 }
 
 constexpr Route kRoutes[] = {
-    {net::Verb::get, "/v1/deploys", list_deploys, Access::viewer,
-     "The newest 200 deploys; install=NAME: of one install"},
-    {net::Verb::post, "/v1/deploys", create_deploy, Access::operator_,
-     "Brings an install to a release, or tears it down"},
-    {net::Verb::get, "/v1/deploys/{id}", get_deploy, Access::viewer, "One deploy with its jobs"},
+    {net::Verb::get,
+     "/v1/deploys",
+     list_deploys,
+     Access::viewer,
+     "The newest 200 deploys, without jobs",
+     {.gives = kGives<protocol::List<protocol::DeployView>>,
+      .query = {{{"install", "string", "only those of this install"}}}}},
+    {net::Verb::post,
+     "/v1/deploys",
+     create_deploy,
+     Access::operator_,
+     "Brings an install to a release, or tears it down",
+     {.takes = kTakes<protocol::CreateDeployRequest>, .gives = kGives<protocol::DeployView>, .status = 201}},
+    {net::Verb::get,
+     "/v1/deploys/{id}",
+     get_deploy,
+     Access::viewer,
+     "One deploy with its jobs",
+     {.gives = kGives<protocol::DeployView>}},
 };
 
 } // namespace

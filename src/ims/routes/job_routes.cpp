@@ -1,7 +1,9 @@
 #include "ims/builds.hpp"
 #include "ims/deploys.hpp"
+#include "ims/explain.hpp"
 #include "ims/installs.hpp"
 #include "ims/routes.hpp"
+#include "ims/streams.hpp"
 #include "ims/views.hpp"
 #include <format>
 
@@ -23,7 +25,7 @@ Answer get_job(Call& call) {
         CONSIGN_TRY(view, views::job(c, job, views::Detail::full));
         return Found{std::move(view), job.install};
     }));
-    Dispatcher::explain(found.view, call.core.directory, found.install, call.core.clock.now());
+    Explainer(call.core.directory, call.core.clock.now())(found.view, found.install);
     co_return answer(found.view);
 }
 
@@ -33,6 +35,9 @@ Answer list_jobs(Call& call) {
     const auto deploy = call.request.query.get_or("deploy", "");
     if (!state.empty() && !json::enum_from<model::JobState>(state))
         co_return fail(Code::invalid_argument, std::format("'{}' is not a job state", state));
+    if (!deploy.empty() && !DeployId::parse(deploy))
+        co_return fail(Code::invalid_argument, std::format("'{}' is not the id of a deploy", deploy),
+                       "see: consign deploy list");
     CONSIGN_CO_TRY(found,
                    co_await call.core.db->read(
                        [install, state, deploy](store::Connection& c) -> Result<std::vector<Found>> {
@@ -53,8 +58,9 @@ Answer list_jobs(Call& call) {
                            return out;
                        }));
     std::vector<protocol::JobView> views;
+    Explainer explain(call.core.directory, call.core.clock.now());
     for (auto& item : found) {
-        Dispatcher::explain(item.view, call.core.directory, item.install, call.core.clock.now());
+        explain(item.view, item.install);
         views.push_back(std::move(item.view));
     }
     co_return answer_list(std::move(views));
@@ -97,11 +103,24 @@ Answer retry_job(Call& call) {
     co_return answer(view, 201);
 }
 
+/// As server-sent events. A reader that has seen the end and comes back all the same (a browser's EventSource
+/// does) is told to stop: that is what 204 means to it.
+Answer stream_logs(Call& call, JobId id, std::int64_t offset) {
+    CONSIGN_CO_TRY(from, net::resume_from(call.request.headers, offset));
+    CONSIGN_CO_TRY(job, co_await call.core.db->read([id](store::Connection& c) { return jobs::get(c, id); }));
+    if (model::is_terminal(job.state) && call.request.headers.has("Last-Event-ID")) {
+        CONSIGN_CO_TRY(left, co_await call.core.logs->read(id, from, 1));
+        if (left.data.empty()) co_return net::Response::empty(204);
+    }
+    co_return net::event_stream(call.request, log_feed(call.core, call.caller, id, from));
+}
+
 /// The bytes from `offset`; with `wait`, parked until there are some or the job has ended.
 Answer get_logs(Call& call) {
     CONSIGN_CO_TRY(id, call.id<JobId>("id"));
     CONSIGN_CO_TRY(offset, call.number("offset", 0, 0, std::numeric_limits<std::int64_t>::max()));
     CONSIGN_CO_TRY(wait_s, call.number("wait", 0, 0, 55));
+    if (net::wants_event_stream(call.request.headers)) co_return co_await stream_logs(call, id, offset);
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(wait_s);
     auto& mailbox = call.core.logs->mailbox(id);
     for (;;) {
@@ -125,14 +144,43 @@ Answer get_logs(Call& call) {
 }
 
 constexpr Route kRoutes[] = {
-    {net::Verb::get, "/v1/jobs", list_jobs, Access::viewer,
-     "The newest 200 jobs; install=, state=, deploy= narrow it"},
-    {net::Verb::get, "/v1/jobs/{id}", get_job, Access::viewer, "One job with its steps"},
-    {net::Verb::get, "/v1/jobs/{id}/logs", get_logs, Access::viewer,
-     "Log bytes from offset=N; wait=S parks until there are more"},
-    {net::Verb::post, "/v1/jobs/{id}/cancel", cancel_job, Access::operator_, "Asks for the job to end"},
-    {net::Verb::post, "/v1/jobs/{id}/retry", retry_job, Access::operator_,
-     "Does the work of a failed job again, as a new job"},
+    {net::Verb::get,
+     "/v1/jobs",
+     list_jobs,
+     Access::viewer,
+     "The newest 200 jobs, without steps",
+     {.gives = kGives<protocol::List<protocol::JobView>>,
+      .query = {{{"install", "string", "only those of this install"},
+                 {"state", "string", "only those in this state"},
+                 {"deploy", "string", "only those of this deploy"}}}}},
+    {net::Verb::get,
+     "/v1/jobs/{id}",
+     get_job,
+     Access::viewer,
+     "One job with its steps",
+     {.gives = kGives<protocol::JobView>}},
+    {net::Verb::get,
+     "/v1/jobs/{id}/logs",
+     get_logs,
+     Access::viewer,
+     "Log bytes, at most 1 MiB",
+     {.gives = kText,
+      .or_nothing = true,
+      .query = {{{"offset", "integer", "where to begin, in bytes"}, kWait}},
+      .stream = true,
+      .deadline = kParkedDeadline}},
+    {net::Verb::post,
+     "/v1/jobs/{id}/cancel",
+     cancel_job,
+     Access::operator_,
+     "Asks for the job to end",
+     {.gives = kGives<protocol::JobView>}},
+    {net::Verb::post,
+     "/v1/jobs/{id}/retry",
+     retry_job,
+     Access::operator_,
+     "Does the work of a failed job again, as a new job",
+     {.gives = kGives<protocol::JobView>, .status = 201}},
 };
 
 } // namespace

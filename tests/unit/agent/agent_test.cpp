@@ -451,6 +451,8 @@ TEST_CASE_METHOD(Fixture, "on stop a running job is stopped and its lease given 
     CHECK(ims.jobs.at(id).completions.at(0).outcome == Outcome::given_back);
     CHECK(ims.polls.back().slots == 0); // the farewell: nothing runs here
     CHECK(ims.polls.back().running.empty());
+    CHECK(ims.polls.back().leaving);
+    CHECK(std::ranges::count_if(ims.polls, [](const auto& poll) { return poll.leaving; }) == 1);
 }
 
 TEST_CASE_METHOD(Fixture, "stopping an idle agent does not wait for its parked poll", "[agent]") {

@@ -51,16 +51,3 @@ TEST_CASE("one that looks again has answered its wake-up", "[dispatcher]") {
     a.place.reset();
     CHECK(b.woken() == 0);
 }
-
-TEST_CASE("a job says why it waits", "[dispatcher]") {
-    Directory directory; // nobody is enrolled
-    protocol::JobView job{.install = "acme", .state = model::JobState::queued};
-    Dispatcher::explain(job, directory, InstallId::make(Time{}), Time{});
-    REQUIRE(job.waiting_for);
-    CHECK(job.waiting_for->what.find("none is enrolled") != std::string::npos);
-    CHECK(job.waiting_for->hint.find("consign install enroll acme") != std::string::npos);
-
-    protocol::JobView running{.state = model::JobState::running};
-    Dispatcher::explain(running, directory, {}, Time{});
-    CHECK_FALSE(running.waiting_for);
-}
