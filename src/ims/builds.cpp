@@ -110,6 +110,9 @@ Result<BuildView> record(Change& change, const protocol::RecordBuildRequest& req
     if (!app.config.component(request.component))
         return fail(Code::not_found,
                     std::format("app '{}' has no component '{}'", app.name, request.component));
+    if (request.config_version < 1 || request.config_version > app.config_version)
+        return fail(Code::invalid_argument,
+                    std::format("app '{}' has no config version {}", app.name, request.config_version));
     const bool ok = request.outcome == protocol::Outcome::succeeded;
     if (ok != request.result.has_value())
         return fail(Code::invalid_argument, "a succeeded build has a result, and only that");
