@@ -6,8 +6,8 @@
 #include "consign/base/random.hpp"
 #include "source.hpp"
 #include "upload.hpp"
-#include <chrono>
 #include <fcntl.h>
+#include <format>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,19 +18,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kPieceBytes = 256 * 1024; // one trip to the pool; 0.2 ms of hashing
-constexpr auto kUploadsExpireAfter = std::chrono::hours(7 * 24);
-
-struct Paths {
-    fs::path root, uploads;
-    BlobPaths shape;
-
-    fs::path blob(const Digest& digest) const {
-        auto directory = root / "blobs" / std::string(digest.algorithm());
-        if (shape == BlobPaths::fanned) directory /= std::string(digest.hex().substr(0, 2));
-        return directory / std::string(digest.hex());
-    }
-    fs::path upload(const std::string& id) const { return uploads / id; }
-};
+// What is hashed again goes in longer stretches, 6 to 10 ms each: others wait for the same few threads.
+constexpr std::uint64_t kRehashBytes = 8u << 20;
 
 using Claim = std::shared_ptr<UploadTable::Claim>;
 
@@ -40,175 +29,62 @@ std::unexpected<Error> unknown_upload(const std::string& id) {
 }
 
 Result<std::uint64_t> size_of(const Fd& file, const fs::path& path) {
-    struct ::stat status{};
+    struct ::stat status {};
     if (::fstat(file.get(), &status) != 0) return fail_errno("stat " + path.string(), errno);
     return static_cast<std::uint64_t>(status.st_size);
 }
 
-Result<Fd> open_upload(const Paths& paths, const std::string& id, int flags) {
-    auto file = open_file(paths.upload(id), flags);
+Result<Fd> open_upload(const BlobFiles& files, const std::string& id, int flags) {
+    auto file = open_file(files.upload(id), flags);
     if (!file && file.error().code == Code::not_found) return unknown_upload(id);
     return file;
 }
 
-/// The hash of the first `size` bytes, read from the file.
-Result<RunningHash> rehash(const Fd& file, std::uint64_t size, std::string_view algorithm,
-                           const fs::path& path) {
-    RunningHash out{.hasher = Hasher(algorithm), .size = 0};
-    Bytes buffer(kPieceBytes);
-    while (out.size < size) {
-        const auto wanted = std::min<std::uint64_t>(buffer.size(), size - out.size);
-        const auto got = ::pread(file.get(), buffer.data(), wanted, static_cast<off_t>(out.size));
-        if (got <= 0) return fail_errno("read " + path.string(), got < 0 ? errno : EIO);
-        out.hasher.update(ByteView(buffer).first(static_cast<std::size_t>(got)));
-        out.size += static_cast<std::uint64_t>(got);
-    }
-    return out;
-}
-
-/// Makes `directory` and what is missing above it, each on disk in its parent.
-Result<void> make_durable_directory(const fs::path& directory) {
-    if (fs::exists(directory)) return {};
-    const auto parent = directory.parent_path();
-    CONSIGN_CHECK(make_durable_directory(parent));
-    CONSIGN_CHECK(make_directories(directory));
-    return fsync_directory(parent);
-}
-
-Result<std::uint64_t> finish_upload(const Paths& paths, const std::string& id, const Digest& expected,
-                                    UploadTable::Claim& claim) {
-    const auto path = paths.upload(id);
-    CONSIGN_TRY(file, open_upload(paths, id, O_RDWR));
-    CONSIGN_TRY(size, size_of(file, path));
-    if (!claim.hash || claim.hash->size != size || expected.algorithm() != "sha256") {
-        CONSIGN_TRY(again, rehash(file, size, expected.algorithm(), path));
-        claim.hash = std::move(again);
-    }
-    const auto actual = claim.hash->hasher.finish();
-    claim.forget();
-    if (actual != expected) {
-        ::unlink(path.c_str());
-        return fail(Code::corrupt, "the uploaded bytes are " + actual.str() + ", not " + expected.str(),
-                    "upload them again");
-    }
-    if (::fsync(file.get()) != 0) return fail_errno("fsync " + path.string(), errno);
-    const auto target = paths.blob(expected);
-    CONSIGN_CHECK(make_durable_directory(target.parent_path()));
-    if (::rename(path.c_str(), target.c_str()) != 0)
-        return fail_errno("rename " + path.string() + " to " + target.string(), errno);
-    CONSIGN_CHECK(fsync_directory(target.parent_path()));
-    return size;
-}
-
-class FileBlobStore final : public BlobStore {
-  public:
-    FileBlobStore(Paths paths, net::BlockingPool& pool)
-        : paths_(std::make_shared<const Paths>(std::move(paths))), pool_(pool) {}
-
-    net::Async<Result<std::optional<Stat>>> stat(Digest digest) override {
-        co_return co_await pool_.run(
-            [paths = paths_, digest = std::move(digest)]() -> Result<std::optional<Stat>> {
-                struct ::stat status{};
-                const auto path = paths->blob(digest);
-                if (::stat(path.c_str(), &status) == 0)
-                    return Stat{static_cast<std::uint64_t>(status.st_size)};
-                if (errno == ENOENT) return std::nullopt;
-                return fail_errno("stat " + path.string(), errno);
-            });
-    }
-
-    net::Async<Result<net::FileBody>> open(Digest digest) override {
-        co_return co_await pool_.run([paths = paths_, digest = std::move(digest)]() -> Result<net::FileBody> {
-            const auto path = paths->blob(digest);
-            CONSIGN_TRY(file, open_file(path, O_RDONLY));
-            CONSIGN_TRY(size, size_of(file, path));
-            return net::FileBody{
-                .file = std::make_shared<const Fd>(std::move(file)), .offset = 0, .size = size};
-        });
-    }
-
-    net::Async<Result<void>> remove(Digest digest) override {
-        co_return co_await pool_.run([paths = paths_, digest = std::move(digest)]() -> Result<void> {
-            const auto path = paths->blob(digest);
-            if (::unlink(path.c_str()) != 0 && errno != ENOENT)
-                return fail_errno("remove " + path.string(), errno);
-            return {};
-        });
-    }
-
-    net::Async<Result<std::string>> begin_upload() override {
-        co_return co_await pool_.run([paths = paths_]() -> Result<std::string> {
-            auto id = to_hex(random_bytes(16));
-            CONSIGN_CHECK(make_directories(paths->uploads));
-            CONSIGN_TRY(file, open_file(paths->upload(id), O_WRONLY | O_CREAT | O_EXCL));
-            file.reset();
-            return id;
-        });
-    }
-
-    net::Async<Result<std::uint64_t>> upload_size(std::string upload) override {
-        if (!is_upload_id(upload)) co_return unknown_upload(upload);
-        co_return co_await pool_.run([paths = paths_, upload = std::move(upload)]() -> Result<std::uint64_t> {
-            CONSIGN_TRY(file, open_upload(*paths, upload, O_RDONLY));
-            return size_of(file, paths->upload(upload));
-        });
-    }
-
-    net::Async<Result<std::uint64_t>> append(std::string upload, net::Source& content) override;
-
-    net::Async<Result<std::uint64_t>> finish(std::string upload, Digest expected) override {
-        if (!is_upload_id(upload)) co_return unknown_upload(upload);
-        CONSIGN_CO_TRY(claim, UploadTable::claim(uploads_, upload));
-        co_return co_await pool_.run([paths = paths_, upload, expected, claim = claim] {
-            return finish_upload(*paths, upload, expected, *claim);
-        });
-    }
-
-    net::Async<Result<void>> abandon(std::string upload) override {
-        if (!is_upload_id(upload)) co_return unknown_upload(upload);
-        CONSIGN_CO_TRY(claim, UploadTable::claim(uploads_, upload));
-        claim->forget();
-        co_return co_await pool_.run([paths = paths_, upload, claim = claim]() -> Result<void> {
-            if (::unlink(paths->upload(upload).c_str()) == 0) return {};
-            if (errno == ENOENT) return unknown_upload(upload);
-            return fail_errno("remove upload " + upload, errno);
-        });
-    }
-
-  private:
-    struct Appending;
-    std::shared_ptr<const Paths> paths_; // shared with work on the pool
-    std::shared_ptr<UploadTable> uploads_ = std::make_shared<UploadTable>();
-    net::BlockingPool& pool_;
-};
-
-/// One append in progress: shared with the pool, so that a cancelled request leaves nothing dangling.
-struct FileBlobStore::Appending {
-    std::shared_ptr<const Paths> paths;
+/// One append or finish in progress: shared with the pool, so that a cancelled request leaves nothing
+/// dangling.
+struct Work {
+    std::shared_ptr<BlobFiles> files;
     std::string id;
     Claim claim;
+    std::uint64_t free_floor = 0;
     Fd file = {};
     std::uint64_t start = 0, size = 0;
-    Bytes buffer = Bytes(kPieceBytes);
+    Bytes buffer = {};
+
+    fs::path path() const { return files->upload(id); }
 
     Result<void> open() {
-        const auto path = paths->upload(id);
-        CONSIGN_TRY(opened, open_upload(*paths, id, O_RDWR));
+        CONSIGN_TRY(opened, open_upload(*files, id, O_RDWR));
         file = std::move(opened);
-        CONSIGN_TRY(length, size_of(file, path));
+        CONSIGN_TRY(length, size_of(file, path()));
         start = size = length;
-        if (claim->hash && claim->hash->size == size) return {};
-        CONSIGN_TRY(again, rehash(file, size, "sha256", path));
-        claim->hash = std::move(again);
         return {};
+    }
+
+    /// Whether the running hash is of `algorithm` and covers the file; if not, some more of it. Call until
+    /// true.
+    Result<bool> hash_some(std::string_view algorithm) {
+        auto& hash = claim->hash;
+        if (!hash || hash->algorithm != algorithm || hash->size > size) hash.emplace(algorithm);
+        buffer.resize(kPieceBytes);
+        const auto until = std::min(size, hash->size + kRehashBytes);
+        while (hash->size < until) {
+            const auto wanted = std::min<std::uint64_t>(buffer.size(), until - hash->size);
+            const auto got = ::pread(file.get(), buffer.data(), wanted, static_cast<off_t>(hash->size));
+            if (got <= 0) return fail_errno("read " + path().string(), got < 0 ? errno : EIO);
+            hash->hasher.update(ByteView(buffer).first(static_cast<std::size_t>(got)));
+            hash->size += static_cast<std::uint64_t>(got);
+        }
+        return hash->size == size;
     }
 
     Result<void> write(std::size_t count) {
         const auto piece = ByteView(buffer).first(count);
-        const auto path = paths->upload(id);
-        if (::lseek(file.get(), static_cast<off_t>(size), SEEK_SET) < 0)
-            return fail_errno("seek " + path.string(), errno);
-        if (auto written = write_all(file.get(), piece, path); !written) {
+        auto written = room_for(count);
+        if (written && ::lseek(file.get(), static_cast<off_t>(size), SEEK_SET) < 0)
+            written = fail_errno("seek " + path().string(), errno);
+        if (written) written = write_all(file.get(), piece, path());
+        if (!written) {
             // Back to what was there before this request: it was acknowledged, this piece was not.
             claim->hash.reset();
             if (::ftruncate(file.get(), static_cast<off_t>(start)) != 0)
@@ -220,47 +96,218 @@ struct FileBlobStore::Appending {
         claim->hash->size = size;
         return {};
     }
+
+    Result<BlobStore::Finished> finish(const Digest& expected) {
+        const auto actual = claim->hash->hasher.finish();
+        claim->forget();
+        if (actual != expected) {
+            ::unlink(path().c_str());
+            return fail(Code::corrupt, "the uploaded bytes are " + actual.str() + ", not " + expected.str(),
+                        "upload them again");
+        }
+        if (::fsync(file.get()) != 0) return fail_errno("fsync " + path().string(), errno);
+        CONSIGN_TRY(pin, files->place(path(), expected));
+        const net::FileBody body{.file = std::make_shared<const Fd>(std::move(file)), .size = size};
+        return BlobStore::Finished{.size = size, .stamp = stamp_of(body), .pin = std::move(pin)};
+    }
+
+  private:
+    Result<void> room_for(std::size_t count) const {
+        if (free_floor == 0) return {};
+        CONSIGN_TRY(left, free_bytes(files->root()));
+        if (left >= free_floor + count) return {};
+        return fail(Code::storage_full,
+                    std::format("the registry's disk has {} MiB left and keeps {} MiB free", left >> 20,
+                                free_floor >> 20),
+                    "free some space there, then push again");
+    }
 };
 
-net::Async<Result<std::uint64_t>> FileBlobStore::append(std::string upload, net::Source& content) {
-    if (!is_upload_id(upload)) co_return unknown_upload(upload);
-    CONSIGN_CO_TRY(claim, UploadTable::claim(uploads_, upload));
-    auto work = std::make_shared<Appending>(Appending{.paths = paths_, .id = upload, .claim = claim});
-    CONSIGN_CO_CHECK(co_await pool_.run([work] { return work->open(); }));
-    for (;;) {
-        const auto filled = co_await read_full(content, work->buffer);
-        if (filled.size > 0)
-            CONSIGN_CO_CHECK(co_await pool_.run([work, count = filled.size] { return work->write(count); }));
-        if (filled.error) co_return std::unexpected(*filled.error);
-        if (filled.ended) co_return work->size;
-    }
-}
+class FileBlobStore final : public BlobStore {
+  public:
+    FileBlobStore(std::shared_ptr<BlobFiles> files, BlobPaths shape, net::BlockingPool& pool,
+                  BlobStoreOptions options)
+        : files_(std::move(files)), shape_(shape), pool_(pool), options_(options) {}
 
-void drop_expired_uploads(const fs::path& uploads) {
-    std::error_code ignored;
-    const auto oldest = fs::file_time_type::clock::now() - kUploadsExpireAfter;
-    for (const auto& entry : fs::directory_iterator(uploads, ignored))
-        if (is_upload_id(entry.path().filename().string()) && entry.last_write_time(ignored) < oldest)
-            fs::remove(entry.path(), ignored);
-}
+    net::Async<Result<std::optional<Stat>>> stat(Digest digest) override {
+        co_return told(co_await pool_.run([files = files_, digest]() -> Result<std::optional<Stat>> {
+            struct ::stat status {};
+            const auto path = files->blob(digest);
+            if (::stat(path.c_str(), &status) == 0) return Stat{static_cast<std::uint64_t>(status.st_size)};
+            if (errno == ENOENT) return std::nullopt;
+            return fail_errno("stat " + path.string(), errno);
+        }));
+    }
+
+    net::Async<Result<net::FileBody>> open(Digest digest) override {
+        co_return told(co_await pool_.run([files = files_, digest]() -> Result<net::FileBody> {
+            const auto path = files->blob(digest);
+            auto file = open_file(path, O_RDONLY);
+            if (!file && file.error().code == Code::not_found)
+                return fail(Code::not_found, "there is no blob " + digest.str());
+            if (!file) return std::unexpected(std::move(file).error());
+            CONSIGN_TRY(size, size_of(*file, path));
+            return net::FileBody{
+                .file = std::make_shared<const Fd>(std::move(*file)), .offset = 0, .size = size};
+        }));
+    }
+
+    net::Async<Result<void>> remove(Digest digest) override {
+        co_return told(co_await pool_.run([files = files_, digest]() -> Result<void> {
+            const auto path = files->blob(digest);
+            if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+                return fail_errno("remove " + path.string(), errno);
+            return {};
+        }));
+    }
+
+    net::Async<Result<std::string>> begin_upload() override {
+        co_return told(
+            co_await pool_.run([files = files_, idle = options_.uploads_expire]() -> Result<std::string> {
+                auto id = to_hex(random_bytes(16));
+                CONSIGN_CHECK(make_directories(files->uploads()));
+                // An install agent may run for years and has nobody to call expire_uploads().
+                if (files->expiry_is_due()) CONSIGN_CHECK(files->expire_uploads(idle));
+                CONSIGN_TRY(file, open_file(files->upload(id), O_WRONLY | O_CREAT | O_EXCL));
+                file.reset();
+                return id;
+            }));
+    }
+
+    net::Async<Result<std::uint64_t>> upload_size(std::string upload) override {
+        if (!is_upload_id(upload)) co_return unknown_upload(upload);
+        co_return told(co_await pool_.run([files = files_, upload]() -> Result<std::uint64_t> {
+            CONSIGN_TRY(file, open_upload(*files, upload, O_RDONLY));
+            return size_of(file, files->upload(upload));
+        }));
+    }
+
+    net::Async<Result<std::uint64_t>> append(std::string upload, net::Source& content,
+                                             std::string_view algorithm) override {
+        co_return told(co_await append_all(std::move(upload), content, std::string(algorithm)));
+    }
+
+    net::Async<Result<Finished>> finish(std::string upload, Digest expected) override {
+        co_return told(co_await finish_all(std::move(upload), std::move(expected)));
+    }
+
+    net::Async<Result<void>> abandon(std::string upload) override {
+        if (!is_upload_id(upload)) co_return unknown_upload(upload);
+        CONSIGN_CO_TRY(claim, UploadTable::claim(uploads_, upload));
+        claim->forget();
+        co_return told(co_await pool_.run([files = files_, upload, claim = claim]() -> Result<void> {
+            if (::unlink(files->upload(upload).c_str()) == 0) return {};
+            if (errno == ENOENT) return unknown_upload(upload);
+            return fail_errno("remove upload " + upload, errno);
+        }));
+    }
+
+    net::Async<Result<Pin>> pin(Digest digest) override {
+        co_return co_await pool_.run(
+            [files = files_, digest]() -> Result<Pin> { return files->pin(digest); });
+    }
+    Result<bool> discard(const Digest& digest) override { return told(files_->discard(digest)); }
+    net::Async<Result<void>> purge() override {
+        co_return told(co_await pool_.run([files = files_] { return files->purge(); }));
+    }
+    net::Async<Result<bool>> quarantine(Digest digest, std::string stamp) override {
+        co_return told(co_await pool_.run(
+            [files = files_, digest, stamp = std::move(stamp)] { return files->quarantine(digest, stamp); }));
+    }
+    net::Async<Result<std::vector<Listed>>> list(unsigned shard) override {
+        co_return told(co_await pool_.run([files = files_, shard] { return files->list(shard); }));
+    }
+    net::Async<Result<std::size_t>> expire_uploads(std::chrono::seconds idle) override {
+        co_return told(co_await pool_.run([files = files_, idle] { return files->expire_uploads(idle); }));
+    }
+    net::Async<Result<std::uint64_t>> free_space() override {
+        co_return told(co_await pool_.run([files = files_] { return free_bytes(files->root()); }));
+    }
+
+  private:
+    /// What the caller may hear of it: where our files are is for the log.
+    template <class T>
+    Result<T> told(Result<T> result) const {
+        if (result || shape_ == BlobPaths::flat || !result.error().message.contains(files_->root().string()))
+            return result;
+        log::error("the blob store failed", {{"error", to_string(result.error())}});
+        if (result.error().code == Code::storage_full)
+            return fail(Code::storage_full, "the registry's disk is full",
+                        "free some space there, then try again");
+        return fail(Code::internal, "the registry cannot use its files", "its log says why");
+    }
+
+    std::shared_ptr<Work> work_on(const std::string& upload, Claim claim) const {
+        return std::make_shared<Work>(Work{.files = files_,
+                                           .id = upload,
+                                           .claim = std::move(claim),
+                                           .free_floor = options_.free_floor_bytes});
+    }
+    net::Async<Result<void>> hash_all(std::shared_ptr<Work> work, std::string algorithm) {
+        for (;;) {
+            if (work->claim->hash && work->claim->hash->algorithm == algorithm &&
+                work->claim->hash->size == work->size)
+                co_return Result<void>{};
+            CONSIGN_CO_CHECK(co_await pool_.run([work, algorithm] { return work->hash_some(algorithm); }));
+        }
+    }
+    net::Async<Result<std::uint64_t>> append_all(std::string upload, net::Source& content,
+                                                 std::string algorithm) {
+        if (!is_upload_id(upload)) co_return unknown_upload(upload);
+        CONSIGN_CO_TRY(claim, UploadTable::claim(uploads_, upload));
+        auto work = work_on(upload, claim);
+        CONSIGN_CO_CHECK(co_await pool_.run([work] { return work->open(); }));
+        if (work->size > 0 && work->claim->hash) algorithm = work->claim->hash->algorithm; // it has begun
+        CONSIGN_CO_CHECK(co_await hash_all(work, algorithm));
+        work->buffer.resize(kPieceBytes);
+        for (;;) {
+            const auto filled = co_await read_full(content, work->buffer);
+            if (filled.size > 0)
+                CONSIGN_CO_CHECK(
+                    co_await pool_.run([work, count = filled.size] { return work->write(count); }));
+            if (filled.error) co_return std::unexpected(*filled.error);
+            if (filled.ended) co_return work->size;
+        }
+    }
+    net::Async<Result<Finished>> finish_all(std::string upload, Digest expected) {
+        if (!is_upload_id(upload)) co_return unknown_upload(upload);
+        CONSIGN_CO_TRY(claim, UploadTable::claim(uploads_, upload));
+        auto work = work_on(upload, claim);
+        CONSIGN_CO_CHECK(co_await pool_.run([work] { return work->open(); }));
+        CONSIGN_CO_CHECK(co_await hash_all(work, std::string(expected.algorithm())));
+        co_return co_await pool_.run([work, expected] { return work->finish(expected); });
+    }
+
+    std::shared_ptr<BlobFiles> files_; // shared with work on the pool
+    BlobPaths shape_;
+    std::shared_ptr<UploadTable> uploads_ = std::make_shared<UploadTable>();
+    net::BlockingPool& pool_;
+    BlobStoreOptions options_;
+};
 
 } // namespace
 
 std::unique_ptr<BlobStore> make_file_blob_store(const fs::path& root, const fs::path& uploads,
-                                                BlobPaths paths, net::BlockingPool& pool) {
-    return std::make_unique<FileBlobStore>(Paths{root, uploads, paths}, pool);
+                                                BlobPaths paths, net::BlockingPool& pool,
+                                                BlobStoreOptions options) {
+    return std::make_unique<FileBlobStore>(std::make_shared<BlobFiles>(root, uploads, paths), paths, pool,
+                                           options);
 }
 
-Result<std::unique_ptr<BlobStore>> open_file_blob_store(const fs::path& root, net::BlockingPool& pool) {
-    CONSIGN_CHECK(make_durable_directory(root / "blobs"));
-    CONSIGN_CHECK(make_durable_directory(root / "uploads"));
-    drop_expired_uploads(root / "uploads");
-    return make_file_blob_store(root, root / "uploads", BlobPaths::fanned, pool);
+Result<std::unique_ptr<BlobStore>> open_file_blob_store(const fs::path& root, net::BlockingPool& pool,
+                                                        BlobStoreOptions options) {
+    for (const char* directory : {"blobs", "uploads", "trash", "quarantine"})
+        CONSIGN_CHECK(make_durable_directory(root / directory));
+    const BlobFiles files(root, root / "uploads", BlobPaths::fanned);
+    CONSIGN_CHECK(files.purge()); // of an earlier process that was killed in between
+    CONSIGN_CHECK(files.expire_uploads(options.uploads_expire));
+    return make_file_blob_store(root, root / "uploads", BlobPaths::fanned, pool, options);
 }
 
-net::Async<Result<void>> store_blob(BlobStore& store, Descriptor expected, net::Source& content) {
+net::Async<Result<BlobStore::Finished>> store_blob(BlobStore& store, Descriptor expected,
+                                                   net::Source& content) {
     CONSIGN_CO_TRY(upload, co_await store.begin_upload());
-    auto size = co_await store.append(upload, content);
+    auto size = co_await store.append(upload, content, expected.digest.algorithm());
     if (size && *size != expected.size)
         size = fail(Code::corrupt,
                     std::format("{}: {} bytes instead of {}", expected.digest.str(), *size, expected.size));
@@ -268,8 +315,9 @@ net::Async<Result<void>> store_blob(BlobStore& store, Descriptor expected, net::
         (void)co_await store.abandon(upload);
         co_return std::unexpected(std::move(size).error());
     }
-    CONSIGN_CO_CHECK(co_await store.finish(upload, expected.digest));
-    co_return Result<void>{};
+    auto finished = co_await store.finish(upload, expected.digest);
+    if (!finished && finished.error().code != Code::corrupt) (void)co_await store.abandon(upload);
+    co_return finished;
 }
 
 net::Async<Result<std::string>> load_blob(BlobStore& store, Digest digest, net::BlockingPool& pool,

@@ -1,5 +1,7 @@
 #include "consign/oci/layout.hpp"
 #include "file_blob_store.hpp"
+#include "layout_index.hpp"
+#include "resume_store.hpp"
 #include "source.hpp"
 #include <mutex>
 
@@ -9,78 +11,55 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kRefName = "org.opencontainers.image.ref.name";
-
-/// index.json: read and replaced as a whole, by one thread at a time. Blocks.
-class LayoutIndex {
+/// The directory's index.json: read and replaced as a whole, by one thread at a time. Blocks.
+class IndexFile {
   public:
-    explicit LayoutIndex(fs::path directory) : directory_(std::move(directory)) {}
+    explicit IndexFile(fs::path directory) : directory_(std::move(directory)) {}
 
     Result<void> open() const {
         const auto marker = directory_ / "oci-layout";
-        if (!fs::exists(marker)) {
-            std::error_code ignored;
-            if (fs::exists(directory_) && !fs::is_empty(directory_, ignored))
-                return fail(Code::invalid_argument,
-                            directory_.string() + " is not an OCI layout and not empty",
-                            "name a directory that is one, or a new one");
-            CONSIGN_CHECK(make_directories(directory_ / "blobs" / "sha256"));
-            CONSIGN_CHECK(write_file_atomic(path(), json::dump({{"schemaVersion", 2},
-                                                                {"mediaType", media::kImageIndex},
-                                                                {"manifests", json::Value::array()}})));
-            return write_file_atomic(marker, std::string_view("{\"imageLayoutVersion\":\"1.0.0\"}"));
+        if (fs::exists(marker)) {
+            CONSIGN_TRY(text, read_file(marker, 64 * 1024));
+            return LayoutIndex::check_marker(text, marker.string());
         }
-        CONSIGN_TRY(text, read_file(marker, 64 * 1024));
-        CONSIGN_TRY(parsed, json::parse(text));
-        if (!parsed.is_object() || parsed.value("imageLayoutVersion", json::Value()) != "1.0.0")
-            return fail(Code::unsupported,
-                        marker.string() + " names an image layout version that is not 1.0.0");
-        return {};
+        std::error_code ignored;
+        if (fs::exists(directory_) && !fs::is_empty(directory_, ignored))
+            return fail(Code::invalid_argument, directory_.string() + " is not an OCI layout and not empty",
+                        "name a directory that is one, or a new one");
+        CONSIGN_CHECK(make_directories(directory_ / "blobs" / "sha256"));
+        CONSIGN_CHECK(write_file_atomic(path(), LayoutIndex().text()));
+        return write_file_atomic(marker, kLayoutMarker);
     }
 
-    Result<std::optional<Descriptor>> find(const TagOrDigest& which) const {
-        CONSIGN_TRY(index, load());
-        for (const auto& entry : index.at("manifests")) {
-            CONSIGN_TRY(descriptor, json::decode<Descriptor>(entry));
-            const auto name = descriptor.annotations.find(kRefName);
-            if (which.digest ? descriptor.digest == *which.digest
-                             : name != descriptor.annotations.end() && name->second == which.tag)
-                return descriptor;
-        }
-        return std::nullopt;
+    Result<LayoutIndex> load() const {
+        CONSIGN_TRY(text, read_file(path()));
+        return LayoutIndex::parse(text, path().string());
     }
 
     Result<void> set(Descriptor descriptor, const std::string& tag) {
         const std::lock_guard lock(mutex_);
         CONSIGN_TRY(index, load());
-        auto kept = json::Value::array();
-        for (const auto& entry : index.at("manifests")) {
-            CONSIGN_TRY(old, json::decode<Descriptor>(entry));
-            const auto name = old.annotations.find(kRefName);
-            if (name == old.annotations.end() || name->second != tag) kept.push_back(entry);
-        }
-        descriptor.annotations[kRefName] = tag;
-        kept.push_back(json::encode(descriptor));
-        index["manifests"] = std::move(kept);
-        return write_file_atomic(path(), json::dump(index));
+        index.set(std::move(descriptor), tag);
+        return write_file_atomic(path(), index.text());
+    }
+
+    Result<bool> remove(const TagOrDigest& which) {
+        const std::lock_guard lock(mutex_);
+        CONSIGN_TRY(index, load());
+        if (!index.remove(which)) return false;
+        CONSIGN_CHECK(write_file_atomic(path(), index.text()));
+        return true;
     }
 
   private:
     fs::path path() const { return directory_ / "index.json"; }
-    Result<json::Value> load() const {
-        CONSIGN_TRY(text, read_file(path()));
-        CONSIGN_TRY(index, json::parse(text));
-        if (!index.is_object() || !index.contains("manifests") || !index.at("manifests").is_array())
-            return fail(Code::corrupt, path().string() + " is not an image index");
-        return std::move(index);
-    }
     fs::path directory_;
     std::mutex mutex_;
 };
 
 class LayoutRepository final : public Repository {
   public:
-    LayoutRepository(fs::path directory, std::shared_ptr<LayoutIndex> index, net::BlockingPool& pool)
+    LayoutRepository(fs::path directory, std::shared_ptr<IndexFile> index, net::BlockingPool& pool)
         : directory_(std::move(directory)), index_(std::move(index)), pool_(pool),
           blobs_(make_file_blob_store(directory_, directory_ / ".uploads", BlobPaths::flat, pool)) {}
     ~LayoutRepository() override {
@@ -89,7 +68,10 @@ class LayoutRepository final : public Repository {
     }
 
     net::Async<Result<ManifestBytes>> fetch_manifest(TagOrDigest which) override {
-        CONSIGN_CO_TRY(found, co_await pool_.run([index = index_, which] { return index->find(which); }));
+        CONSIGN_CO_TRY(index, co_await pool_.run([file = index_] { return file->load(); }));
+        auto searched = index.find(which);
+        if (!searched) co_return std::unexpected(with_context(std::move(searched).error(), describe()));
+        auto& found = *searched;
         if (!found && !which.digest)
             co_return fail(Code::not_found, directory_.string() + " has no manifest " + which.tag);
         ManifestBytes out;
@@ -97,7 +79,6 @@ class LayoutRepository final : public Repository {
             out.descriptor = std::move(*found);
         else
             out.descriptor.digest = *which.digest; // a child of an index is only a blob
-        out.descriptor.annotations.erase(kRefName);
         CONSIGN_CO_TRY(body, co_await load_blob(*blobs_, out.descriptor.digest, pool_, kManifestLimitBytes));
         out.body = std::move(body);
         out.descriptor.size = out.body.size();
@@ -109,10 +90,11 @@ class LayoutRepository final : public Repository {
     }
 
     net::Async<Result<void>> put_manifest(ManifestBytes manifest, std::string tag) override {
-        CONSIGN_CO_CHECK(Manifest::parse(manifest.body, manifest.descriptor.media_type));
+        CONSIGN_CO_TRY(parsed, Manifest::parse(manifest.body, manifest.descriptor.media_type));
         TextSource content(manifest.body);
         CONSIGN_CO_CHECK(co_await store_blob(*blobs_, manifest.descriptor, content));
-        if (tag.empty()) co_return Result<void>{};
+        // What refers to another manifest is found by no index: it is listed, without a name.
+        if (tag.empty() && !parsed.subject) co_return Result<void>{};
         co_return co_await pool_.run([index = index_, descriptor = std::move(manifest.descriptor),
                                       tag = std::move(tag)] { return index->set(descriptor, tag); });
     }
@@ -128,14 +110,38 @@ class LayoutRepository final : public Repository {
     }
 
     net::Async<Result<void>> push_blob(Descriptor blob, net::Source& content) override {
-        return store_blob(*blobs_, std::move(blob), content);
+        CONSIGN_CO_CHECK(co_await store_blob(*blobs_, std::move(blob), content));
+        co_return Result<void>{};
     }
 
-    std::string describe() const override { return "layout:" + directory_.string(); }
+    net::Async<Result<void>> push(Push push) override {
+        CONSIGN_CO_CHECK(co_await resume_into(*blobs_, std::move(push)));
+        co_return Result<void>{};
+    }
+
+    net::Async<Result<std::vector<Descriptor>>> referrers(Digest subject) override {
+        CONSIGN_CO_TRY(index, co_await pool_.run([file = index_] { return file->load(); }));
+        co_return co_await listed_referrers(std::move(index), std::move(subject), [this](Digest digest) {
+            return load_blob(*blobs_, std::move(digest), pool_, kManifestLimitBytes);
+        });
+    }
+
+    net::Async<Result<std::vector<std::string>>> tags() override {
+        CONSIGN_CO_TRY(index, co_await pool_.run([file = index_] { return file->load(); }));
+        co_return index.tags();
+    }
+
+    net::Async<Result<void>> remove(TagOrDigest which) override {
+        CONSIGN_CO_TRY(removed, co_await pool_.run([file = index_, which] { return file->remove(which); }));
+        if (!removed) co_return fail(Code::not_found, describe() + " does not list " + which.str());
+        co_return Result<void>{};
+    }
+
+    std::string describe() const override { return "oci:" + directory_.string(); }
 
   private:
     fs::path directory_;
-    std::shared_ptr<LayoutIndex> index_;
+    std::shared_ptr<IndexFile> index_;
     net::BlockingPool& pool_;
     std::unique_ptr<BlobStore> blobs_;
 };
@@ -143,7 +149,7 @@ class LayoutRepository final : public Repository {
 } // namespace
 
 Result<std::unique_ptr<Repository>> open_layout(const fs::path& directory, net::BlockingPool& pool) {
-    auto index = std::make_shared<LayoutIndex>(directory);
+    auto index = std::make_shared<IndexFile>(directory);
     CONSIGN_CHECK(index->open());
     return std::make_unique<LayoutRepository>(directory, std::move(index), pool);
 }

@@ -45,8 +45,8 @@ net::Async<net::Response> RegistryServer::Impl::answer(net::Request& request) {
     if (!grant) co_return error_response(grant.error(), Subject::name);
     if (!path)
         co_return error_response(
-            Error{Code::not_found, "no registry endpoint has the path " + request.path.substr(0, 300)},
-            Subject::name);
+            404, "UNSUPPORTED",
+            Error{Code::not_found, "no registry endpoint has the path " + request.path.substr(0, 300)});
     const bool named = path->kind != Kind::base && path->kind != Kind::catalog;
     if (named && !is_repository_name(path->repository))
         co_return error_response(Error{Code::invalid_argument,
@@ -56,51 +56,53 @@ net::Async<net::Response> RegistryServer::Impl::answer(net::Request& request) {
     co_return co_await dispatch(exchange);
 }
 
-net::Async<net::Response> RegistryServer::Impl::dispatch(Exchange& exchange) {
-    const auto verb = exchange.request.verb;
-    const auto kind = exchange.path.kind;
-    const bool reads = verb == Verb::get || verb == Verb::head;
-    const auto is = [&](Kind k, Verb v) { return kind == k && verb == v; };
-    if (options.read_only && !reads)
-        co_return error_response(Error{Code::unsupported, "this registry is read-only"}, Subject::name);
-    if (kind == Kind::base && reads) co_return net::Response::json(200, "{}");
+net::Async<net::Response> RegistryServer::Impl::base(Exchange&) { co_return net::Response::json(200, "{}"); }
 
-    net::Async<net::Response> (Impl::*method)(Exchange&) = nullptr;
-    if (kind == Kind::blob && reads)
-        method = &Impl::get_blob;
-    else if (is(Kind::blob, Verb::delete_))
-        method = &Impl::delete_blob;
-    else if (kind == Kind::manifest && reads)
-        method = &Impl::get_manifest;
-    else if (is(Kind::manifest, Verb::put))
-        method = &Impl::put_manifest;
-    else if (is(Kind::manifest, Verb::delete_))
-        method = &Impl::delete_manifest;
-    else if (is(Kind::uploads, Verb::post))
-        method = &Impl::begin_upload;
-    else if (is(Kind::upload, Verb::get))
-        method = &Impl::upload_status;
-    else if (is(Kind::upload, Verb::patch) || is(Kind::upload, Verb::put))
-        method = &Impl::continue_upload;
-    else if (is(Kind::upload, Verb::delete_))
-        method = &Impl::abandon_upload;
-    else if (is(Kind::tags, Verb::get))
-        method = &Impl::tags;
-    else if (is(Kind::referrers, Verb::get))
-        method = &Impl::referrers;
-    else if (is(Kind::catalog, Verb::get))
-        method = &Impl::catalog;
-    if (!method)
-        co_return error_response(Error{Code::unsupported, std::string(net::name_of(verb)) +
-                                                              " does not go with " +
-                                                              exchange.request.path.substr(0, 300)},
-                                 Subject::name);
-    co_return co_await (this->*method)(exchange);
+net::Async<net::Response> RegistryServer::Impl::dispatch(Exchange& exchange) {
+    using Method = net::Async<net::Response> (Impl::*)(Exchange&);
+    struct Route {
+        Kind kind;
+        Verb verb; ///< get: HEAD, too
+        Method method;
+    };
+    // Allow names the verbs in this order.
+    static constexpr Route kRoutes[] = {
+        {Kind::base, Verb::get, &Impl::base},
+        {Kind::catalog, Verb::get, &Impl::catalog},
+        {Kind::tags, Verb::get, &Impl::tags},
+        {Kind::referrers, Verb::get, &Impl::referrers},
+        {Kind::blob, Verb::get, &Impl::get_blob},
+        {Kind::blob, Verb::delete_, &Impl::delete_blob},
+        {Kind::manifest, Verb::get, &Impl::get_manifest},
+        {Kind::manifest, Verb::put, &Impl::put_manifest},
+        {Kind::manifest, Verb::delete_, &Impl::delete_manifest},
+        {Kind::uploads, Verb::post, &Impl::begin_upload},
+        {Kind::upload, Verb::get, &Impl::upload_status},
+        {Kind::upload, Verb::patch, &Impl::continue_upload},
+        {Kind::upload, Verb::put, &Impl::continue_upload},
+        {Kind::upload, Verb::delete_, &Impl::abandon_upload},
+    };
+    const auto verb = exchange.request.verb == Verb::head ? Verb::get : exchange.request.verb;
+    std::string allow;
+    for (const auto& route : kRoutes) {
+        if (route.kind != exchange.path.kind || (options.read_only && route.verb != Verb::get)) continue;
+        if (route.verb == verb) co_return co_await (this->*route.method)(exchange);
+        if (!allow.empty()) allow += ", ";
+        allow += route.verb == Verb::get ? "GET, HEAD" : net::name_of(route.verb);
+    }
+    auto response = error_response(
+        Error{Code::unsupported,
+              options.read_only ? "this registry is read-only"
+                                : std::string(net::name_of(exchange.request.verb)) + " does not go with " +
+                                      exchange.request.path.substr(0, 300)},
+        Subject::name);
+    response.headers.set("Allow", allow);
+    co_return response;
 }
 
 net::Response RegistryServer::Impl::challenge(const net::Request& request,
                                               const std::optional<RegistryPath>& path,
-                                              const Error& error) const {
+                                              const Error& error, std::string_view reason) const {
     auto response = error_response(error, Subject::name);
     const auto realm = options.realm ? options.realm(request) : std::string();
     std::string field = "Basic realm=\"consign\"";
@@ -109,9 +111,21 @@ net::Response RegistryServer::Impl::challenge(const net::Request& request,
         const bool nameable = path && (path->repository.empty() || is_repository_name(path->repository));
         if (const auto scope = nameable ? scope_for(*path, request.verb) : ""; !scope.empty())
             field += ",scope=" + quoted_string(scope);
+        if (!reason.empty()) field += ",error=" + quoted_string(reason); // RFC 6750 section 3.1
     }
     response.headers.set("WWW-Authenticate", field);
     return response;
+}
+
+net::Async<Result<void>> RegistryServer::Impl::recheck(const Exchange& exchange) const {
+    if (!exchange.grant.recheck) co_return Result<void>{};
+    co_return co_await exchange.grant.recheck();
+}
+
+net::Response RegistryServer::Impl::refuse(const Exchange& exchange, const Error& error,
+                                           Subject subject) const {
+    if (error.code == Code::unauthenticated) return challenge(exchange.request, exchange.path, error);
+    return error_response(error, subject);
 }
 
 net::Async<Result<bool>> RegistryServer::Impl::may_see(Access access, std::string repository, Digest digest) {
@@ -125,11 +139,21 @@ net::Async<Result<bool>> RegistryServer::Impl::may_see(Access access, std::strin
     co_return false;
 }
 
-net::Response denied(const Exchange& exchange, std::string_view action) {
-    return error_response(Error{Code::permission_denied, "the credential does not allow " +
-                                                             std::string(action) + " on repository " +
-                                                             exchange.path.repository},
-                          Subject::name);
+net::Response RegistryServer::Impl::denied(const Exchange& exchange, std::string_view action) const {
+    const bool catalog = exchange.path.kind == Kind::catalog;
+    const auto what = catalog ? "listing the repositories"
+                              : std::string(action) + " on repository " + exchange.path.repository;
+    if (const auto& more = exchange.grant.obtainable) {
+        const auto wanted = action == "push"     ? Action::push
+                            : action == "delete" ? Action::delete_
+                                                 : Action::pull;
+        if (catalog ? more->catalog : access_to(*more, exchange.path.repository, wanted).whole)
+            return challenge(exchange.request, exchange.path,
+                             Error{Code::unauthenticated, "the token does not allow " + what,
+                                   "get one with the scope that WWW-Authenticate names"},
+                             "insufficient_scope");
+    }
+    return error_response(Error{Code::permission_denied, "the credential does not allow " + what}, Subject::name);
 }
 
 std::string blob_location(const std::string& repository, const Digest& digest) {

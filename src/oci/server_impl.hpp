@@ -22,8 +22,11 @@ struct RegistryServer::Impl {
 
     net::Async<net::Response> answer(net::Request& request);
     net::Async<net::Response> dispatch(Exchange& exchange);
+    net::Async<net::Response> base(Exchange& exchange);
     net::Response challenge(const net::Request& request, const std::optional<RegistryPath>& path,
-                            const Error& error) const;
+                            const Error& error, std::string_view reason = {}) const;
+    /// The grant does not allow the action: 401 when another token could, else 403 DENIED.
+    net::Response denied(const Exchange& exchange, std::string_view action) const;
 
     // server_blobs.cpp
     net::Async<net::Response> get_blob(Exchange& exchange);
@@ -32,18 +35,24 @@ struct RegistryServer::Impl {
     net::Async<net::Response> begin_upload(Exchange& exchange);
     net::Async<net::Response> continue_upload(Exchange& exchange);
     net::Async<net::Response> upload_status(Exchange& exchange);
-    net::Async<net::Response> finish_upload(Exchange& exchange, std::string id);
+    net::Async<net::Response> finish_upload(Exchange& exchange, std::string id, std::uint64_t have);
+    net::Async<Result<BlobStore::Finished>> receive_last(Exchange& exchange, std::string id, Digest digest,
+                                                         std::uint64_t have);
     net::Async<net::Response> abandon_upload(Exchange& exchange);
     net::Async<Result<bool>> try_mount(Exchange& exchange, Digest digest, std::string from);
     // server_manifests.cpp
     net::Async<net::Response> get_manifest(Exchange& exchange);
     net::Async<net::Response> put_manifest(Exchange& exchange);
     net::Async<net::Response> delete_manifest(Exchange& exchange);
-    net::Async<net::Response> referrers(Exchange& exchange);
     // server_lists.cpp
+    net::Async<net::Response> referrers(Exchange& exchange);
     net::Async<net::Response> tags(Exchange& exchange);
     net::Async<net::Response> catalog(Exchange& exchange);
 
+    /// Whether the bearer still has the rights that the request came in with.
+    net::Async<Result<void>> recheck(const Exchange& exchange) const;
+    /// The answer to an error that is about the bearer, or else about `subject`.
+    net::Response refuse(const Exchange& exchange, const Error& error, Subject subject) const;
     /// Whether the repository's pull access covers the digest.
     net::Async<Result<bool>> may_see(Access access, std::string repository, Digest digest);
 
@@ -52,8 +61,6 @@ struct RegistryServer::Impl {
     RegistryServerOptions options;
 };
 
-/// 403 DENIED, naming what the grant lacks.
-net::Response denied(const Exchange& exchange, std::string_view action);
 std::string blob_location(const std::string& repository, const Digest& digest);
 
 } // namespace consign::oci

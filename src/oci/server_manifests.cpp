@@ -1,4 +1,6 @@
+#include "conditional.hpp"
 #include "server_impl.hpp"
+#include <format>
 
 namespace consign::oci {
 
@@ -7,6 +9,11 @@ namespace {
 Error unknown_manifest(const Exchange& exchange) {
     return {Code::not_found, "repository " + exchange.path.repository + " has no manifest " +
                                  exchange.path.reference.substr(0, 200)};
+}
+
+/// What is wrong with a reference that is neither tag nor digest.
+Subject about(std::string_view reference) {
+    return reference.contains(':') ? Subject::blob : Subject::manifest;
 }
 
 } // namespace
@@ -23,7 +30,11 @@ net::Async<net::Response> RegistryServer::Impl::get_manifest(Exchange& exchange)
         if (!seen) co_return error_response(seen.error(), Subject::manifest);
         if (!*seen) co_return error_response(unknown_manifest(exchange), Subject::manifest);
     }
-    auto manifest = co_await core.fetch_manifest(exchange.path.repository, *which);
+    // A push that asks whether it is here will not send it again.
+    const bool keep = exchange.request.verb == net::Verb::head && exchange.access(Action::push).any();
+    auto manifest = co_await core.fetch_manifest(exchange.path.repository, *which, keep);
+    if (!manifest && manifest.error().code == Code::corrupt) // as good as none: a push repairs it
+        co_return error_response(unknown_manifest(exchange), Subject::manifest);
     if (!manifest) co_return error_response(manifest.error(), Subject::manifest);
 
     const auto digest = manifest->descriptor.digest.str();
@@ -31,7 +42,7 @@ net::Async<net::Response> RegistryServer::Impl::get_manifest(Exchange& exchange)
     net::Response response;
     response.headers.set("Docker-Content-Digest", digest);
     response.headers.set("ETag", etag);
-    if (exchange.request.headers.get("If-None-Match") == etag) {
+    if (if_none_match(exchange.request.headers.get("If-None-Match"), etag)) {
         response.status = 304;
         co_return response;
     }
@@ -44,9 +55,18 @@ net::Async<net::Response> RegistryServer::Impl::put_manifest(Exchange& exchange)
     if (!exchange.access(Action::push).any()) co_return denied(exchange, "push");
     const auto& repository = exchange.path.repository;
     auto which = TagOrDigest::parse(exchange.path.reference);
-    if (!which) co_return error_response(which.error(), Subject::manifest);
+    if (!which) co_return error_response(which.error(), about(exchange.path.reference));
+    // Before it is sent, where the client waits to hear that; who sends it unasked may not listen before its end.
+    if (exchange.request.headers.has("Expect") &&
+        exchange.request.content_length.value_or(0) > kManifestLimitBytes)
+        co_return error_response(
+            Error{Code::too_large, std::format("a manifest of {} bytes, at most {} are taken",
+                                               *exchange.request.content_length, kManifestLimitBytes)},
+            Subject::manifest);
     auto body = co_await net::read_all(*exchange.request.body, kManifestLimitBytes);
     if (!body) co_return error_response(body.error(), Subject::manifest);
+    if (const auto still = co_await recheck(exchange); !still)
+        co_return refuse(exchange, still.error(), Subject::name);
     const auto put =
         co_await core.put_manifest(repository, std::string(exchange.request.headers.get("Content-Type")),
                                    std::move(*body), which->tag, which->digest);
@@ -64,7 +84,7 @@ net::Async<net::Response> RegistryServer::Impl::put_manifest(Exchange& exchange)
 net::Async<net::Response> RegistryServer::Impl::delete_manifest(Exchange& exchange) {
     if (!exchange.access(Action::delete_).any()) co_return denied(exchange, "delete");
     auto which = TagOrDigest::parse(exchange.path.reference);
-    if (!which) co_return error_response(which.error(), Subject::manifest);
+    if (!which) co_return error_response(which.error(), about(exchange.path.reference));
     const auto gone = co_await core.database->write(
         [repository = exchange.path.repository, which = *which](store::Transaction& tx) {
             return which.digest ? metadata::delete_manifest(tx, repository, *which.digest)
@@ -73,31 +93,6 @@ net::Async<net::Response> RegistryServer::Impl::delete_manifest(Exchange& exchan
     if (!gone) co_return error_response(gone.error(), Subject::manifest);
     if (!*gone) co_return error_response(unknown_manifest(exchange), Subject::manifest);
     co_return net::Response::empty(202);
-}
-
-net::Async<net::Response> RegistryServer::Impl::referrers(Exchange& exchange) {
-    const auto access = exchange.access(Action::pull);
-    if (!access.any()) co_return denied(exchange, "pull");
-    auto digest = Digest::parse(exchange.path.reference);
-    if (!digest) co_return error_response(digest.error(), Subject::manifest);
-    std::optional<std::string> type;
-    if (const auto wanted = exchange.request.query.get("artifactType")) type = std::string(*wanted);
-    std::vector<Descriptor> found;
-    if (access.whole) { // a closure does not reach up to those that refer to it
-        auto listed = co_await core.database->read(
-            [repository = exchange.path.repository, digest = *digest, type](store::Connection& c) {
-                return metadata::referrers(c, repository, digest, type);
-            });
-        if (!listed) co_return error_response(listed.error(), Subject::manifest);
-        found = std::move(*listed);
-    }
-    const json::Value index = {
-        {"schemaVersion", 2}, {"mediaType", media::kImageIndex}, {"manifests", json::encode(found)}};
-    net::Response response;
-    response.headers.set("Content-Type", std::string(media::kImageIndex));
-    if (type) response.headers.set("OCI-Filters-Applied", "artifactType");
-    response.body = json::dump(index);
-    co_return response;
 }
 
 } // namespace consign::oci

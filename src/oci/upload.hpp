@@ -13,7 +13,9 @@ namespace consign::oci {
 
 /// The running hash of an upload, so that finishing it does not read the file again.
 struct RunningHash {
-    Hasher hasher{"sha256"};
+    explicit RunningHash(std::string_view algorithm) : algorithm(algorithm), hasher(algorithm) {}
+    std::string algorithm;
+    Hasher hasher;
     std::uint64_t size = 0; ///< bytes of the file it covers
 };
 

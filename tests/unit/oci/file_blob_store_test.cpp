@@ -22,7 +22,9 @@ struct Fixture {
         return io.run(store->append(upload, source));
     }
     Result<std::uint64_t> finish(const std::string& upload, const Digest& digest) {
-        return io.run(store->finish(upload, digest));
+        auto done = io.run(store->finish(upload, digest));
+        if (!done) return std::unexpected(done.error());
+        return done->size;
     }
     Result<std::string> load(const Digest& digest) {
         return io.run(load_blob(*store, digest, io.blocking(), 1u << 26));
@@ -142,4 +144,58 @@ TEST_CASE_METHOD(Fixture, "a blob of another size than announced is refused", "[
     TextSource content("four");
     CHECK(io.run(store_blob(*store, expected, content)).error().code == Code::corrupt);
     CHECK(uploads() == 0);
+}
+
+TEST_CASE_METHOD(Fixture, "a big upload of another algorithm than was guessed is hashed in stretches", "[oci]") {
+    const std::string big(20'000'000, 'x'); // more than one stretch
+    Hasher hasher("sha512");
+    hasher.update(as_bytes(big));
+    const auto digest = hasher.finish();
+    const auto upload = begin();
+    REQUIRE(append(upload, big));
+    CHECK(finish(upload, digest) == big.size());
+    CHECK(load(digest) == big);
+    const auto told = begin();
+    TextSource first(std::string_view(big).substr(0, 100)), rest(std::string_view(big).substr(100));
+    CHECK(io.run(store->append(told, first, "sha512")) == 100u);
+    CHECK(io.run(store->append(told, rest)) == big.size()); // goes on as it began
+    CHECK(finish(told, digest) == big.size());
+}
+
+TEST_CASE_METHOD(Fixture, "a pinned blob is not discarded, and a repaired one not set aside", "[oci]") {
+    const auto digest = Digest::sha256_of("precious");
+    Descriptor expected{.media_type = "x", .digest = digest, .size = 8};
+    const auto store_it = [&] {
+        TextSource content("precious");
+        auto stored = io.run(store_blob(*store, expected, content));
+        REQUIRE(stored);
+        return std::move(*stored);
+    };
+    auto stored = store_it();
+    CHECK(store->discard(digest) == false);
+    stored.pin.reset();
+    auto pin = io.run(store->pin(digest)).value();
+    CHECK(store->discard(digest) == false);
+    pin.reset();
+    CHECK(store->discard(digest) == true);
+    CHECK(load(digest).error().code == Code::not_found);
+    CHECK(store->discard(digest) == true); // there is nothing to keep
+    REQUIRE(io.run(store->purge()));
+    CHECK(std::filesystem::is_empty(directory.path() / "trash"));
+
+    const auto old = store_it().stamp;
+    const auto repaired = store_it().stamp;
+    CHECK(old != repaired);
+    CHECK(io.run(store->quarantine(digest, old)) == false);
+    CHECK(load(digest) == "precious");
+    CHECK(io.run(store->quarantine(digest, repaired)) == true);
+    CHECK(load(digest).error().code == Code::not_found);
+    store_it();
+    CHECK(std::filesystem::is_empty(directory.path() / "quarantine"));
+    const auto shard = static_cast<unsigned>(std::stoi(std::string(digest.hex().substr(0, 2)), nullptr, 16));
+    const auto listed = io.run(store->list(shard)).value();
+    REQUIRE(listed.size() == 1);
+    CHECK(listed[0].digest == digest);
+    CHECK(listed[0].size == 8);
+    CHECK(io.run(store->list((shard + 1) % 256)).value().empty());
 }

@@ -30,20 +30,15 @@ struct Site {
     TemporaryDirectory directory = std::move(*TemporaryDirectory::make("registry"));
     net::IoThread io;
     Policy policy;
+    const bool read_only;
     std::unique_ptr<Registry> registry =
         std::move(Registry::open(directory.path() / "registry", io.blocking()).value());
     std::unique_ptr<RegistryServer> handler;
     std::unique_ptr<net::Server> server;
     std::unique_ptr<net::Client> client;
 
-    explicit Site(bool read_only = false) {
-        handler = std::make_unique<RegistryServer>(
-            *registry, [this](const net::Request& request) { return authorise(this, request); },
-            RegistryServerOptions{
-                .read_only = read_only,
-                .realm =
-                    [this](const net::Request&) { return policy.tokens ? base() + "/token" : std::string(); },
-                .service = "test"});
+    explicit Site(bool read_only = false) : read_only(read_only) {
+        serve();
         server = std::move(
             net::Server::bind({}, [this](net::Request& request) { return route(this, request); }).value());
         server->start();
@@ -52,6 +47,23 @@ struct Site {
     ~Site() {
         (void)io.run(drop_client(&client));
         server->drain(std::chrono::seconds(1));
+    }
+
+    void serve() {
+        handler = std::make_unique<RegistryServer>(
+            *registry, [this](const net::Request& request) { return authorise(this, request); },
+            RegistryServerOptions{
+                .read_only = read_only,
+                .realm =
+                    [this](const net::Request&) { return policy.tokens ? base() + "/token" : std::string(); },
+                .service = "test"});
+    }
+    /// As after a restart, with nothing under way.
+    void reopen(RegistryOptions options) {
+        handler.reset();
+        registry.reset();
+        registry = std::move(Registry::open(directory.path() / "registry", io.blocking(), options).value());
+        serve();
     }
 
     std::string base() const { return "http://127.0.0.1:" + std::to_string(server->port()); }
