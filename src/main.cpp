@@ -75,6 +75,7 @@ Result<std::pair<std::string, std::uint16_t>> split_listen(const std::string& li
 Result<void> run_ims(const cli::ImsFlags& flags) {
     CONSIGN_TRY(listen, split_listen(flags.listen));
     StopOnSignal stop;
+    const auto mib = [](int count) { return static_cast<std::uint64_t>(count) << 20; };
     CONSIGN_TRY(ims, ims::Ims::start({.data = flags.data,
                                       .listen_address = listen.first,
                                       .listen_port = listen.second,
@@ -83,7 +84,11 @@ Result<void> run_ims(const cli::ImsFlags& flags) {
                                       .public_url = flags.public_url,
                                       .threads = static_cast<std::size_t>(flags.threads),
                                       .version = CONSIGN_VERSION,
-                                      .lease = std::chrono::seconds(flags.lease_s)}));
+                                      .lease = std::chrono::seconds(flags.lease_s),
+                                      .registry = {.quota_bytes = mib(flags.registry_quota_mib),
+                                                   .repository_quota_bytes =
+                                                       mib(flags.registry_repository_quota_mib),
+                                                   .free_floor_bytes = mib(flags.registry_free_floor_mib)}}));
     if (!ims->new_owner_token().empty())
         std::cout << "owner token (shown once, kept in " << (flags.data / "owner.token").string()
                   << "): " << ims->new_owner_token() << std::endl;

@@ -57,7 +57,16 @@ CommandSpec ims_command() {
                     option("--lease-s", "N",
                            "tuning: seconds until the job of an agent that went silent goes to another "
                            "attempt; agents renew at a third of it; default 45",
-                           flags->lease_s, 5, 3600)},
+                           flags->lease_s, 5, 3600),
+                    option("--registry-quota-mib", "N",
+                           "pushes stop when all artifacts together have N MiB; default no limit",
+                           flags->registry_quota_mib, 0, 1 << 30),
+                    option("--registry-repository-quota-mib", "N",
+                           "the same for each repository that has no quota of its own; default no limit",
+                           flags->registry_repository_quota_mib, 0, 1 << 30),
+                    option("--registry-free-floor-mib", "N",
+                           "pushes stop when the disk has less than N MiB left; default no limit",
+                           flags->registry_free_floor_mib, 0, 1 << 30)},
         .run = [flags](Context& context) -> Result<int> {
             if (flags->tls_cert.empty() != flags->tls_key.empty())
                 return context.usage({Code::invalid_argument, "--tls-cert and --tls-key go together", ""});

@@ -43,7 +43,7 @@ Result<std::int64_t> Call::number(std::string_view name, std::int64_t otherwise,
 std::vector<Route> all_routes() {
     std::vector<Route> all;
     for (const auto part : {app_routes(), build_routes(), install_routes(), deploy_routes(), job_routes(),
-                            agent_routes(), agent_work_routes(), admin_routes()})
+                            agent_routes(), agent_work_routes(), registry_routes(), admin_routes()})
         all.insert(all.end(), part.begin(), part.end());
     return all;
 }

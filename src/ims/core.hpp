@@ -6,6 +6,7 @@
 #include "directory.hpp"
 #include "dispatcher.hpp"
 #include "logs.hpp"
+#include "registry_runs.hpp"
 #include <atomic>
 
 namespace consign::ims {
@@ -31,6 +32,7 @@ class Core {
     std::unique_ptr<store::Database> db;
     std::unique_ptr<LogStore> logs;
     std::unique_ptr<oci::Registry> registry;
+    std::unique_ptr<RegistryRuns> registry_runs;
     Directory directory;
     Dispatcher dispatcher;
     net::Mailbox events; ///< moves with every change of the event log

@@ -54,7 +54,8 @@ Result<std::string> ensure_owner(const std::filesystem::path& data, store::Datab
     return token;
 }
 
-/// Ends leases that ran out and pauses that are over, and keeps what agents were last seen on disk.
+/// Ends leases that ran out and pauses that are over, keeps what agents were last seen on disk, and removes uploads
+/// that nobody went on with.
 net::Async<> maintain(Core& core) {
     std::map<AgentId, Time> written;
     for (int tick = 1; !co_await net::cancelled(); ++tick) {
@@ -74,6 +75,9 @@ net::Async<> maintain(Core& core) {
             });
             if (!done) log::error("cannot expire leases", {{"error", to_string(done.error())}});
         }
+        if (tick % 3600 == 0)
+            if (const auto expired = co_await core.registry->expire_uploads(); !expired)
+                log::error("cannot remove old uploads", {{"error", to_string(expired.error())}});
         if (tick % 30 != 0) continue;
         std::vector<std::pair<AgentId, Time>> seen;
         for (const auto& agent : core.directory.agents())
@@ -118,6 +122,7 @@ struct Ims::Impl {
         stop_background.request_stop();
         if (maintainer.joinable()) maintainer.join();
         background.reset();
+        core.registry_runs.reset();
     }
 };
 
@@ -142,8 +147,14 @@ Result<std::unique_ptr<Ims>> Ims::start(ImsOptions options) {
     CONSIGN_TRY(logs, LogStore::open(options.data / "logs.db"));
     core.logs = std::move(logs);
     impl.pool = std::make_unique<net::BlockingPool>(2);
-    CONSIGN_TRY(registry, oci::Registry::open(options.data / "registry", *impl.pool));
+    CONSIGN_TRY(registry, oci::Registry::open(
+                              options.data / "registry", *impl.pool,
+                              {.quota_bytes = options.registry.quota_bytes,
+                               .repository_quota_bytes = options.registry.repository_quota_bytes,
+                               .free_floor_bytes = options.registry.free_floor_bytes,
+                               .clock = &core.clock}));
     core.registry = std::move(registry);
+    core.registry_runs = std::make_unique<RegistryRuns>(*core.registry, *core.db, core.clock);
     CONSIGN_TRY(vendor, load_vendor(options.data, *core.db, core.clock.now()));
     core.vendor = std::move(vendor);
     CONSIGN_TRY(owner, ensure_owner(options.data, *core.db, core.clock.now()));

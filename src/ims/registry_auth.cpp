@@ -179,6 +179,25 @@ std::string sign_registry_token(const Core& core, const oci::Grant& grant, const
     return jwt::sign(claims, core.vendor.token_key);
 }
 
+namespace {
+
+/// Whether whoever got the token has not been revoked since.
+net::Async<Result<void>> check_holder(Core& core, RegistryHolder holder) {
+    if (holder.user && !core.directory.has_user(*holder.user))
+        co_return fail(Code::unauthenticated, "the token was revoked");
+    if (holder.agent) {
+        const auto agent = core.directory.agent(*holder.agent);
+        if (!agent || agent->revoked) co_return fail(Code::unauthenticated, "the agent was revoked");
+    }
+    if (holder.pull) {
+        CONSIGN_CO_TRY(live, co_await pull_session_live(core, *holder.pull));
+        if (!live) co_return fail(Code::unauthenticated, "the job that this token was made for has ended");
+    }
+    co_return Result<void>{};
+}
+
+} // namespace
+
 net::Async<Result<oci::Grant>> authorise_registry(Core& core, std::string authorization) {
     if (!authorization.starts_with("Bearer ")) co_return fail(Code::unauthenticated, "a token is needed");
     CONSIGN_CO_TRY(raw, jwt::verify(std::string_view(authorization).substr(7), core.vendor.token_public_key,
@@ -186,16 +205,8 @@ net::Async<Result<oci::Grant>> authorise_registry(Core& core, std::string author
     auto claims = json::decode<RegistryClaims>(raw);
     if (!claims || claims->aud != kRegistryAudience)
         co_return fail(Code::unauthenticated, "this token is not for the registry");
-    if (claims->user && !core.directory.has_user(*claims->user))
-        co_return fail(Code::unauthenticated, "the token was revoked");
-    if (claims->agent) {
-        const auto agent = core.directory.agent(*claims->agent);
-        if (!agent || agent->revoked) co_return fail(Code::unauthenticated, "the agent was revoked");
-    }
-    if (claims->pull) {
-        CONSIGN_CO_TRY(live, co_await pull_session_live(core, *claims->pull));
-        if (!live) co_return fail(Code::unauthenticated, "the job that this token was made for has ended");
-    }
+    const RegistryHolder bearer{.user = claims->user, .pull = claims->pull, .agent = claims->agent};
+    CONSIGN_CO_CHECK(co_await check_holder(core, bearer));
     oci::Grant grant;
     for (const auto& entry : claims->access) {
         oci::Grant::Scope scope{.repository = entry.repository, .actions = {}, .only = entry.only};
@@ -203,6 +214,7 @@ net::Async<Result<oci::Grant>> authorise_registry(Core& core, std::string author
             if (std::ranges::find(entry.actions, name) != entry.actions.end()) scope.actions.insert(action);
         grant.scopes.push_back(std::move(scope));
     }
+    grant.recheck = [&core, bearer] { return check_holder(core, bearer); };
     co_return grant;
 }
 

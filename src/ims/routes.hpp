@@ -113,6 +113,7 @@ std::span<const Route> deploy_routes();
 std::span<const Route> job_routes();        ///< for people
 std::span<const Route> agent_routes();      ///< for people
 std::span<const Route> agent_work_routes(); ///< for agents: enrol, token, poll, the work on a job
+std::span<const Route> registry_routes();   ///< upkeep of the embedded registry
 std::span<const Route> admin_routes();      ///< tokens, audit, events, status, health, metrics, OpenAPI
 std::vector<Route> all_routes();
 

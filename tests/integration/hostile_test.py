@@ -1,13 +1,15 @@
 """Artifacts that nobody should trust: an archive that wants to write elsewhere, bytes that changed on the vendor's disk."""
-import base64
 import hashlib
 import io
 import json
+import os
+import random
 import struct
 import tarfile
 
 from integration.apps import component, publish
 from integration.harness import Case, main
+from integration.registry import bearer
 
 
 def digest(data):
@@ -50,14 +52,14 @@ class Hostile(Case):
         w.api("POST", "/v1/installs", {"name": "acme", "app": "shop"})
         w.install_agent("acme")
         assert w.await_deploy(w.deploy("acme", "good")["id"])["state"] == "succeeded"
-        cls.bearer = w.api("GET", "/v2/token", token=None, headers=cls.basic(w.token)).json["token"]
+        cls.bearer = bearer(w, f"repository:{cls.artifact['repository']}:*")
 
-    @staticmethod
-    def basic(secret):
-        return {"Authorization": "Basic " + base64.b64encode(f"owner:{secret}".encode()).decode()}
-
-    def registry(self, method, path, body=None, **headers):
-        return self.world.api(method, f"/v2/{self.artifact['repository']}/{path}", body, token=self.bearer, headers=headers)
+    def registry(self, method, path, body=None, expect=None, **headers):
+        """A 2xx, or `expect`."""
+        call = self.world.call if expect else self.world.api
+        answer = call(method, f"/v2/{self.artifact['repository']}/{path}", body, token=self.bearer, headers=headers)
+        self.assertIn(expect, (None, answer.status))
+        return answer
 
     def released(self, version, layer):
         """A release whose artifact is the good one with another layer."""
@@ -109,20 +111,63 @@ class Hostile(Case):
                 self.released(f"cut{number}", layer)
                 self.assertEqual(w.await_deploy(w.deploy("acme", f"cut{number}")["id"])["state"], "failed")
 
+    @staticmethod
+    def damage(registry, name, silently):
+        """Other bytes of the same length; silently: with nothing to see from outside, as when a disk decays."""
+        [blob] = [path for path in (registry / "blobs").rglob(name.removeprefix("sha256:")) if path.is_file()]
+        before = blob.stat()
+        blob.chmod(0o600)
+        changed = bytearray(blob.read_bytes())
+        changed[len(changed) // 2] ^= 1
+        blob.write_bytes(changed)
+        if silently:
+            os.utime(blob, ns=(before.st_atime_ns, before.st_mtime_ns))
+
     def test_bytes_that_changed_on_the_vendors_disk(self):
         w = self.world
-        layer = zstd(tar(("serve", tarfile.REGTYPE, b"#!/bin/sh\nexec sleep 1000\n"), ("check", tarfile.REGTYPE, b"#!/bin/sh\n")))
-        self.released("rotten", layer)
-        hex_digest = digest(layer).removeprefix("sha256:")
-        [blob] = [path for path in (w.dir / "ims" / "registry").rglob(f"*{hex_digest}*") if path.is_file()]
-        changed = bytearray(layer)
-        changed[len(changed) // 2] ^= 1
-        blob.chmod(0o600)
-        blob.write_bytes(changed)
-        deploy = w.await_deploy(w.deploy("acme", "rotten")["id"])
-        self.assertEqual(deploy["state"], "failed", "what arrived is not what the digest says")
-        self.assertEqual(w.get("/v1/installs/acme")["components"][0]["release"], "good")
-        self.assertEqual(len(w.services("acme")), 1)
+        registry = w.dir / "ims" / "registry"
+        serve = b"#!/bin/sh\nexec sleep 1000\n"
+        ballast = random.Random(1).randbytes(200_000)  # more than what the registry hashes each time that it is sent
+        for silently in (False, True):
+            with self.subTest(silently=silently):
+                version = f"rotten{silently}"
+                layer = zstd(tar(("serve", tarfile.REGTYPE, serve), ("check", tarfile.REGTYPE, b"#!/bin/sh\n"),
+                                 (version, tarfile.REGTYPE, ballast)))
+                self.released(version, layer)
+                self.damage(registry, digest(layer), silently)
+                deploy = w.await_deploy(w.deploy("acme", version)["id"])
+                self.assertEqual(deploy["state"], "failed", "what arrived is not what the digest says")
+                self.assertEqual(w.get("/v1/installs/acme")["components"][0]["release"], "good")
+                self.assertEqual(len(w.services("acme")), 1)
+                report = w.api("POST", "/v1/registry/scrub?wait=50", {"mib_per_s": 1000}).json
+                self.assertEqual(report["state"], "done")
+                [found] = report["damages"]
+                self.assertEqual((found["kind"], found["what"], found["digest"]), ("blob", "damaged", digest(layer)))
+                self.assertEqual([one["repository"] for one in found["referrers"]], [self.artifact["repository"]])
+                self.assertEqual(self.registry("HEAD", f"blobs/{digest(layer)}", expect=404).status, 404)
+                self.assertEqual(w.get("/v1/registry")["quarantined"], 1)
+                self.assertIn(digest(layer), w.processes[0].text(), "the log names it")
+
+                self.registry("POST", f"blobs/uploads/?digest={digest(layer)}", layer)
+                self.assertEqual(w.await_deploy(w.deploy("acme", version)["id"])["state"], "succeeded")
+                self.assertEqual(w.await_deploy(w.deploy("acme", "good")["id"])["state"], "succeeded")
+                self.assertEqual(w.api("POST", "/v1/registry/scrub?wait=50", {}).json["damages"], [])
+
+    def test_bytes_that_changed_on_the_installs_disk(self):
+        w = self.world
+        w.api("POST", "/v1/installs", {"name": "beta", "app": "shop"})
+        w.install_agent("beta")
+        layer = self.registry("GET", f"manifests/{self.artifact['digest']}").json["layers"][0]["digest"]
+        self.assertEqual(w.await_deploy(w.deploy("beta", "good")["id"])["state"], "succeeded")
+        for silently in (False, True):
+            with self.subTest(silently=silently):
+                self.assertEqual(w.await_deploy(w.deploy("beta", kind="teardown")["id"])["state"], "succeeded")
+                self.damage(w.dir / "beta" / "registry", layer, silently)
+                deploy = w.await_deploy(w.deploy("beta", "good")["id"])
+                if silently:  # the copy looked good until it was read
+                    self.assertEqual(deploy["state"], "failed", deploy)
+                    deploy = w.await_deploy(w.deploy("beta", "good")["id"])
+                self.assertEqual(deploy["state"], "succeeded", "it was fetched again")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ struct ImsFlags {
     std::string registry = "embedded"; ///< the only kind so far
     int threads = 2;
     int lease_s = 45;
+    int registry_quota_mib = 0, registry_repository_quota_mib = 0, registry_free_floor_mib = 0; ///< 0: none
 };
 struct BuildAgentFlags {
     std::string ims;

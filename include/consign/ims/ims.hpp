@@ -8,6 +8,13 @@
 
 namespace consign::ims {
 
+/// Of the embedded registry; bytes, 0: none.
+struct RegistryLimits {
+    std::uint64_t quota_bytes = 0;            ///< of all artifacts, each blob once
+    std::uint64_t repository_quota_bytes = 0; ///< of each repository that has no quota of its own
+    std::uint64_t free_floor_bytes = 0;       ///< pushes stop when the disk has less left
+};
+
 struct ImsOptions {
     std::filesystem::path data;
     std::string listen_address = "127.0.0.1";
@@ -17,6 +24,7 @@ struct ImsOptions {
     std::size_t threads = 2;
     std::string version = "dev";
     std::chrono::seconds lease = std::chrono::seconds(45); ///< renew_s is a third of it
+    RegistryLimits registry = {};
 };
 
 /// The Infrastructure Management Server of one vendor, in one process.
