@@ -40,6 +40,13 @@ Result<AgentEntry> known_agent(const Core& core, const json::Value& claims) {
     return std::move(*agent);
 }
 
+Result<void> check_not_expired(const Core& core, const UserEntry& user) {
+    if (user.expires_at && *user.expires_at <= core.clock.now())
+        return fail(Code::unauthenticated,
+                    std::format("token '{}' expired on {}", user.name, to_rfc3339(*user.expires_at)));
+    return {};
+}
+
 } // namespace
 
 Result<Caller> authenticate_token(const Core& core, std::string_view token) {
