@@ -20,6 +20,11 @@ using net::Async;
 // What one blob under way holds at most: the piece that is read (256 KiB), the connections' buffers on both
 // sides, and the frames of the coroutines in between.
 constexpr std::size_t kBlobMemory = 1u << 20;
+// Of a blob up to this size the time goes into round trips and the target's fsyncs, which many share: as many
+// more of them are under way at once, each held whole.
+constexpr std::uint64_t kSmallBytes = 64 * 1024;
+constexpr std::size_t kSmallMemory = 128 * 1024;
+constexpr std::size_t kSmallPerLarge = 7;
 // A journal entry costs two fsyncs; a smaller blob is sent again as quickly.
 constexpr std::uint64_t kJournalFromBytes = 1u << 20;
 
@@ -28,7 +33,8 @@ struct Transfer {
     Transfer(Repository& from, Repository& to, std::vector<Descriptor> all, CopyOptions with,
              net::Executor executor)
         : source(from), target(to), blobs(std::move(all)), options(std::move(with)),
-          journal(options.state_directory), workers(executor), ended(executor, net::SteadyTime::max()) {
+          journal(options.state_directory), end(blobs.size()), workers(executor),
+          ended(executor, net::SteadyTime::max()) {
         progress.blobs_total = blobs.size();
         for (const auto& blob : blobs) progress.bytes_total += blob.size;
     }
@@ -38,7 +44,7 @@ struct Transfer {
     void begin(const Descriptor& blob) {
         progress.active.push_back({.digest = blob.digest, .size = blob.size});
     }
-    void end(const Descriptor& blob) {
+    void done(const Descriptor& blob) {
         std::erase_if(progress.active,
                       [&](const CopyProgress::Active& one) { return one.digest == blob.digest; });
     }
@@ -53,7 +59,8 @@ struct Transfer {
     CopyOptions options;
     TransferJournal journal;
     CopyProgress progress = {};
-    std::size_t next = 0, running = 0;
+    std::size_t next = 0, end; ///< of `blobs`: what nobody has begun
+    std::size_t running = 0;
     std::optional<Error> failure = {}; ///< the first
     net::TaskGroup workers;
     net::Timer ended; ///< cancelled by each worker that ends
@@ -127,7 +134,7 @@ Async<Result<void>> copy_blob(std::shared_ptr<Transfer> transfer, Descriptor blo
     } else {
         transfer->begin(blob);
         auto pushed = co_await push_blob(transfer, blob);
-        transfer->end(blob);
+        transfer->done(blob);
         CONSIGN_CO_CHECK(std::move(pushed));
     }
     ++transfer->progress.blobs_done;
@@ -135,21 +142,29 @@ Async<Result<void>> copy_blob(std::shared_ptr<Transfer> transfer, Descriptor blo
     co_return Result<void>{};
 }
 
-Async<Result<void>> copy_some(std::shared_ptr<Transfer> transfer) {
-    while (transfer->next < transfer->blobs.size() && !transfer->failure) {
-        const auto blob = transfer->blobs[transfer->next++];
-        auto copied = co_await copy_blob(transfer, blob);
+/// Those who take the small ones begin at the end, where they are.
+std::optional<Descriptor> take(Transfer& transfer, bool small) {
+    if (transfer.next == transfer.end || transfer.failure) return std::nullopt;
+    if (!small) return transfer.blobs[transfer.next++];
+    if (transfer.blobs[transfer.end - 1].size > kSmallBytes) return std::nullopt;
+    return transfer.blobs[--transfer.end];
+}
+
+Async<Result<void>> copy_some(std::shared_ptr<Transfer> transfer, bool small) {
+    while (const auto blob = take(*transfer, small)) {
+        auto copied = co_await copy_blob(transfer, *blob);
         if (!copied)
-            co_return std::unexpected(with_context(
-                std::move(copied).error(), std::format("blob {} ({} bytes)", blob.digest.str(), blob.size)));
+            co_return std::unexpected(
+                with_context(std::move(copied).error(),
+                             std::format("blob {} ({} bytes)", blob->digest.str(), blob->size)));
     }
     co_return Result<void>{};
 }
 
-Async<void> work(std::shared_ptr<Transfer> transfer) {
+Async<void> work(std::shared_ptr<Transfer> transfer, bool small) {
     Result<void> done;
     try {
-        done = co_await copy_some(transfer);
+        done = co_await copy_some(transfer, small);
     } catch (const std::exception& e) {
         done = fail(Code::internal, std::string("copying a blob threw: ") + e.what());
     }
@@ -158,9 +173,28 @@ Async<void> work(std::shared_ptr<Transfer> transfer) {
     transfer->ended.cancel();
 }
 
-Async<Result<void>> copy_blobs(std::shared_ptr<Transfer> transfer, std::size_t parallel) {
-    transfer->running = std::min(parallel, transfer->blobs.size());
-    for (auto i = transfer->running; i > 0; --i) transfer->workers.spawn(work(transfer));
+struct Workers {
+    std::size_t any = 1, small = 0;
+};
+
+/// As many as asked for, and as the memory holds.
+Workers workers_for(const Repository& target, const CopyOptions& options, std::size_t memory) {
+    if (target.sequential()) return {};
+    Workers out{.any = std::max<std::size_t>(std::min(options.parallel, memory / kBlobMemory), 1)};
+    const auto left = memory - std::min(memory, out.any * kBlobMemory);
+    out.small = std::min(out.any * kSmallPerLarge, left / kSmallMemory);
+    return out;
+}
+
+Async<Result<void>> copy_blobs(std::shared_ptr<Transfer> transfer, Workers workers) {
+    const auto& blobs = transfer->blobs;
+    const auto small = static_cast<std::size_t>(
+        std::ranges::count_if(blobs, [](const Descriptor& blob) { return blob.size <= kSmallBytes; }));
+    const auto any = std::min(workers.any, blobs.size());
+    workers.small = std::min(workers.small, small);
+    transfer->running = any + workers.small;
+    for (auto i = any; i > 0; --i) transfer->workers.spawn(work(transfer, false));
+    for (auto i = workers.small; i > 0; --i) transfer->workers.spawn(work(transfer, true));
     bool cancelled = false;
     while (transfer->running > 0 && !cancelled && !transfer->failure) {
         co_await transfer->ended.async_wait(net::asio::as_tuple(net::use_async));
@@ -180,18 +214,15 @@ Async<Result<Descriptor>> copy(Repository& source, TagOrDigest which, Repository
     // Manifests may take half of the memory, so that at least half is left for what moves.
     CONSIGN_CO_TRY(plan, co_await plan_copy(source, std::move(which), std::move(tag), options,
                                             options.memory_bytes / 2));
-    const auto room = (options.memory_bytes - plan.manifest_bytes) / kBlobMemory;
-    auto parallel = std::max<std::size_t>(std::min(options.parallel, room), 1);
-    if (target.sequential())
-        parallel = 1;
-    else // the longest first: one that comes last would go on alone
+    const auto workers = workers_for(target, options, options.memory_bytes - plan.manifest_bytes);
+    if (!target.sequential()) // the longest first: one that comes last would go on alone
         std::ranges::stable_sort(plan.blobs, std::ranges::greater(), &Descriptor::size);
 
     const net::Executor executor = co_await net::asio::this_coro::executor;
     auto transfer =
         std::make_shared<Transfer>(source, target, std::move(plan.blobs), std::move(options), executor);
     transfer->report();
-    CONSIGN_CO_CHECK(co_await copy_blobs(transfer, parallel));
+    CONSIGN_CO_CHECK(co_await copy_blobs(transfer, workers));
 
     Descriptor root;
     for (auto& [manifest, own_tag] : plan.manifests) {

@@ -16,7 +16,7 @@ struct CopyProgress {
 };
 
 struct CopyOptions {
-    std::size_t parallel = 4; ///< blobs at a time
+    std::size_t parallel = 4; ///< blobs at a time; of those up to 64 KiB seven times as many besides
     std::function<void(const CopyProgress&)> on_progress =
         {}; ///< on the executor's thread, at most once per piece
     /// Of an index take only these, "os/architecture[/variant]"; empty: all of it, digest-exact. With one
