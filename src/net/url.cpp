@@ -13,7 +13,25 @@ std::string in_quotes(std::string_view text) { return "'" + std::string(text.sub
 
 std::string_view view(urls::string_view text) { return {text.data(), text.size()}; }
 
-Result<Url> split(const urls::url_view& parsed, std::string_view text) {
+/// Boost 1.81 takes "10.0.0.1.nip.io" for the address 10.0.0.1 with a path behind it, and we would connect
+/// there. Such a name gets a letter in front for the time of the parsing; `shield` says whether it has.
+struct Shielded {
+    std::string text;
+    bool shield = false;
+};
+Shielded shielded(std::string_view text) {
+    Shielded out{std::string(text)};
+    const auto slashes = text.find("//");
+    if (slashes == std::string_view::npos || (slashes > 0 && text[slashes - 1] != ':')) return out;
+    const auto authority = text.substr(slashes + 2);
+    const auto host = authority.substr(0, authority.find_first_of(":/?#"));
+    out.shield = !host.empty() && host[0] >= '0' && host[0] <= '9' &&
+                 host.find_first_not_of("0123456789.") != std::string_view::npos && !host.contains('@');
+    if (out.shield) out.text.insert(slashes + 2, "x");
+    return out;
+}
+
+Result<Url> split(const urls::url_view& parsed, std::string_view text, bool shield) {
     Url url;
     url.scheme = std::string(parsed.scheme());
     for (char& c : url.scheme)
@@ -29,7 +47,7 @@ Result<Url> split(const urls::url_view& parsed, std::string_view text) {
                     in_quotes(url.scheme + "://…@" + std::string(view(parsed.encoded_host()))) +
                         " carries a user name or password",
                     "credentials are given separately, not in the URL");
-    url.host = std::string(view(parsed.encoded_host_address()));
+    url.host = std::string(view(parsed.encoded_host_address()).substr(shield ? 1 : 0));
     // The host goes into the Host header, the SNI and messages: only what a name or an address is made of.
     for (char& c : url.host) {
         if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
@@ -57,23 +75,26 @@ Result<Url> Url::parse(std::string_view text) {
     if (text.find("://") == std::string_view::npos)
         return fail(Code::invalid_argument,
                     in_quotes(text) + " is not a URL: it needs http:// or https:// in front");
-    const auto parsed = urls::parse_uri({text.data(), text.size()});
+    const auto safe = shielded(text);
+    const auto parsed = urls::parse_uri({safe.text.data(), safe.text.size()});
     if (!parsed) return fail(Code::invalid_argument, in_quotes(text) + " is not a valid URL");
-    return split(*parsed, text);
+    return split(*parsed, text, safe.shield);
 }
 
 Result<Url> Url::resolve(std::string_view reference) const {
-    const auto relative = urls::parse_uri_reference({reference.data(), reference.size()});
+    const auto wanted = shielded(reference);
+    const auto relative = urls::parse_uri_reference({wanted.text.data(), wanted.text.size()});
     if (!relative)
         return fail(Code::invalid_argument, in_quotes(reference) + " is not a valid URL reference");
-    const std::string own = str();
+    const auto safe = shielded(str());
+    const std::string& own = safe.text;
     const auto base = urls::parse_uri({own.data(), own.size()});
     if (!base) return fail(Code::invalid_argument, in_quotes(own) + " is not a valid URL");
     urls::url out;
     if (!urls::resolve(*base, *relative, out))
         return fail(Code::invalid_argument,
                     in_quotes(reference) + " does not resolve against " + in_quotes(own));
-    return split(out, reference);
+    return split(out, reference, relative->has_authority() ? wanted.shield : safe.shield);
 }
 
 std::string Url::host_header() const {

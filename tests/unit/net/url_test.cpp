@@ -42,6 +42,21 @@ TEST_CASE("a bare host is told to add a scheme") {
     CHECK(Url::parse("localhost:8400").error().message.find("http:// or https://") != std::string::npos);
 }
 
+TEST_CASE("a name that begins like an address is a name: nobody else is connected to") {
+    for (const char* host : {"10.0.0.1.nip.io", "127.0.0.1.example", "1.2.3.4a", "1.2.3.4-x.example", "10.0.0.1"}) {
+        CAPTURE(host);
+        const auto url = Url::parse("http://" + std::string(host) + ":81/a?b");
+        REQUIRE(url);
+        CHECK(url->host == host);
+        CHECK(url->port == 81);
+        CHECK(url->target == "/a?b");
+        CHECK(Url::parse("https://" + std::string(host))->str() == "https://" + std::string(host) + "/");
+        CHECK(url->resolve("/c")->str() == "http://" + std::string(host) + ":81/c");
+        CHECK(Url::parse("http://b/")->resolve("//" + std::string(host) + "/d")->host == host);
+        CHECK(url->resolve("http://b/")->host == "b");
+    }
+}
+
 TEST_CASE("references resolve as RFC 3986 section 5.4 says") {
     struct Row {
         std::string reference, want;
