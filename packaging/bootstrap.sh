@@ -10,7 +10,8 @@ build_packages=(
   libsqlite3-dev libssl-dev libzstd-dev catch2
 )
 # nginx: the quickstart's example app; the others: clients and servers that the tests drive.
-test_packages=(nginx-light curl openssl python3 python3-jsonschema sqlite3 skopeo zstd tar procps)
+test_packages=(nginx-light curl openssl python3 python3-jsonschema sqlite3 skopeo zstd tar procps
+  docker-registry umoci buildah podman apache2-utils)
 
 packages=("${build_packages[@]}" "${test_packages[@]}")
 [ "${1:-test}" = build ] && packages=("${build_packages[@]}")

@@ -21,6 +21,7 @@ CommandSpec user_command();
 CommandSpec status_command();
 CommandSpec events_command();
 CommandSpec audit_command();
+CommandSpec registry_command();
 
 /// All of them below `consign` with its global flags, which must outlive the tree.
 CommandSpec command_tree(GlobalFlags& flags);

@@ -15,6 +15,7 @@ const std::vector<Purpose>& purposes() {
     static const std::vector<Purpose> all = {
         {"Make software", {"app", "build", "release"}},
         {"Run it at customers", {"install", "deploy", "teardown"}},
+        {"Move images and artifacts", {"registry"}},
         {"See what happens", {"status", "job", "logs", "events", "audit"}},
         {"Who may do what", {"agent", "user"}},
         {"Run consign itself", {"ims", "build-agent", "install-agent"}},

@@ -57,7 +57,8 @@ CommandSpec command_tree(GlobalFlags& flags) {
             .options = global_options(flags),
             .commands = {app_command(), build_command(), release_command(), install_command(),
                          deploy_command(), teardown_command(), status_command(), job_command(),
-                         logs_command(), events_command(), audit_command(), agent_command(), user_command(),
+                         logs_command(), events_command(), audit_command(), registry_command(), agent_command(),
+                         user_command(),
                          ims_command(), build_agent_command(), install_agent_command()}};
 }
 
