@@ -72,6 +72,11 @@ Result<std::pair<std::string, std::uint16_t>> split_listen(const std::string& li
                 "write HOST:PORT, for example 127.0.0.1:8400");
 }
 
+/// "" for the registry that comes with the mode.
+std::string external(const std::string& registry) {
+    return registry == "embedded" ? std::string() : registry;
+}
+
 Result<void> run_ims(const cli::ImsFlags& flags) {
     CONSIGN_TRY(listen, split_listen(flags.listen));
     StopOnSignal stop;
@@ -88,7 +93,13 @@ Result<void> run_ims(const cli::ImsFlags& flags) {
                                       .registry = {.quota_bytes = mib(flags.registry_quota_mib),
                                                    .repository_quota_bytes =
                                                        mib(flags.registry_repository_quota_mib),
-                                                   .free_floor_bytes = mib(flags.registry_free_floor_mib)}}));
+                                                   .free_floor_bytes = mib(flags.registry_free_floor_mib)},
+                                      .vendor_registry = {.url = external(flags.registry),
+                                                          .direct = flags.registry_mode == "direct",
+                                                          .ca_file = flags.registry_ca,
+                                                          .pull_role_arn = flags.registry_pull_role,
+                                                          .immutable_tags = flags.registry_immutable_tags,
+                                                          .scan_on_push = flags.registry_scan_on_push}}));
     if (!ims->new_owner_token().empty())
         std::cout << "owner token (shown once, kept in " << (flags.data / "owner.token").string()
                   << "): " << ims->new_owner_token() << std::endl;
@@ -148,7 +159,11 @@ Result<void> run_install_agent(const cli::InstallAgentFlags& flags) {
                                            .ca_file = flags.ca_file,
                                            .version = CONSIGN_VERSION}));
     CONSIGN_TRY(site, install::InstallSite::open(
-                          {.data = flags.data, .registry_listen = flags.registry_listen}, *agent));
+                          {.data = flags.data,
+                           .registry_listen = flags.registry_listen,
+                           .registry_url = external(flags.registry),
+                           .registry_ca_file = flags.registry_ca},
+                          *agent));
     log::info("install agent ready", {{"agent", agent->identity().agent.str()},
                                       {"install", agent->identity().install_name},
                                       {"ims", agent->identity().ims_url},

@@ -10,8 +10,14 @@ Result<int> ended(Result<void> result) {
     return kDone;
 }
 
-OptionSpec embedded_registry(std::string help, std::string& into) {
-    return choice("--registry", "KIND", std::move(help), into, {"embedded"});
+OptionSpec registry_option(std::string help, std::string& into) {
+    return option(
+        "--registry", "embedded|URL",
+        std::move(help) + ": 'embedded' (the default), or the URL of another one, for example ECR's", into);
+}
+OptionSpec registry_ca_option(std::string& into) {
+    return option("--registry-ca", "FILE",
+                  "PEM of the CA that signed that registry's certificate; default the system's", into);
 }
 
 CommandSpec build_here_command(std::shared_ptr<BuildAgentFlags> agent) {
@@ -52,7 +58,19 @@ CommandSpec ims_command() {
                     option("--tls-key", "FILE", "PEM private key", flags->tls_key),
                     option("--public-url", "URL", "how clients and agents reach it; default from --listen",
                            flags->public_url),
-                    embedded_registry("the vendor registry", flags->registry),
+                    registry_option("the vendor registry", flags->registry),
+                    choice("--registry-mode", "MODE",
+                           "how installs pull from another registry: 'gateway', through this IMS with "
+                           "one-time tokens (the default), or 'direct', with ECR logins for one "
+                           "repository and 15 minutes",
+                           flags->registry_mode, {"gateway", "direct"}),
+                    option("--registry-pull-role", "ARN", "IAM role that 'direct' pull logins are sessions of",
+                           flags->registry_pull_role),
+                    registry_ca_option(flags->registry_ca),
+                    toggle("--registry-immutable-tags", "make new ECR repositories with immutable tags",
+                           flags->registry_immutable_tags),
+                    toggle("--registry-scan-on-push", "make new ECR repositories with scan on push",
+                           flags->registry_scan_on_push),
                     option("--threads", "N", "I/O threads; default 2", flags->threads, 1, 256),
                     option("--lease-s", "N",
                            "tuning: seconds until the job of an agent that went silent goes to another "
@@ -113,7 +131,8 @@ CommandSpec install_agent_command() {
                            flags->enroll),
                     option("--data", "DIR", "its key, registry and releases; default ./consign-install-agent",
                            flags->data),
-                    embedded_registry("the install registry", flags->registry),
+                    registry_option("the install registry", flags->registry),
+                    registry_ca_option(flags->registry_ca),
                     option("--registry-listen", "HOST:PORT",
                            "read-only registry for this account; default 127.0.0.1:8500",
                            flags->registry_listen),

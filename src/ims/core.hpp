@@ -3,8 +3,10 @@
 #include "consign/base/keys.hpp"
 #include "consign/ims/ims.hpp"
 #include "consign/oci/registry.hpp"
+#include "consign/oci/registry_proxy.hpp"
 #include "directory.hpp"
 #include "dispatcher.hpp"
+#include "external_registry.hpp"
 #include "logs.hpp"
 #include "registry_runs.hpp"
 #include <atomic>
@@ -32,6 +34,8 @@ class Core {
     std::unique_ptr<store::Database> db;
     std::unique_ptr<LogStore> logs;
     std::unique_ptr<oci::Registry> registry;
+    std::unique_ptr<ExternalRegistry> external; ///< the vendor registry, when it is not the embedded one
+    oci::RegistryProxy* proxy = nullptr;        ///< to it; the gateway's
     std::unique_ptr<RegistryRuns> registry_runs;
     Directory directory;
     Dispatcher dispatcher;

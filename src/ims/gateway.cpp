@@ -14,6 +14,11 @@ net::Async<Result<oci::Grant>> authorise(Core& core, std::string authorization) 
     co_return co_await auth::authorise_registry(core, std::move(authorization));
 }
 
+/// Of the vendor's token key, so that uploads through us survive a restart.
+Secret<std::string> upload_key(const Core& core) {
+    return Secret<std::string>(sha256_hex("upload locations\n" + core.vendor.token_key.to_pem().reveal()));
+}
+
 } // namespace
 
 Gateway::Gateway(Core& core)
@@ -22,11 +27,22 @@ Gateway::Gateway(Core& core)
               [&core](const net::Request& request) {
                   return authorise(core, std::string(request.headers.get("Authorization")));
               },
-              {.realm = [&core](const net::Request&) { return core.public_url + "/v2/token"; }}) {}
+              {.realm = [&core](const net::Request&) { return core.public_url + "/v2/token"; }}) {
+    if (!core.external) return;
+    proxy_.emplace(core.external->account(),
+                   [&core](const net::Request& request) {
+                       return authorise(core, std::string(request.headers.get("Authorization")));
+                   },
+                   oci::RegistryServerOptions{
+                       .realm = [&core](const net::Request&) { return core.public_url + "/v2/token"; }},
+                   upload_key(core));
+    core.proxy = &*proxy_;
+}
 
 net::Async<net::Response> Gateway::handle(net::Request& request) {
     ++core_.counters.requests;
-    if (request.path != "/v2/token") co_return co_await server_.handle(request);
+    if (request.path != "/v2/token")
+        co_return proxy_ ? co_await proxy_->handle(request) : co_await server_.handle(request);
     auto outcome = co_await token(request);
     if (outcome) co_return std::move(*outcome);
     auto response = net::problem(outcome.error());

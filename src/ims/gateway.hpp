@@ -14,6 +14,7 @@ class Gateway {
     net::Async<Result<net::Response>> token(net::Request& request);
     Core& core_;
     oci::RegistryServer server_;
+    std::optional<oci::RegistryProxy> proxy_; ///< serves instead, when the vendor registry is another operator's
 };
 
 } // namespace consign::ims

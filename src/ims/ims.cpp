@@ -155,6 +155,10 @@ Result<std::unique_ptr<Ims>> Ims::start(ImsOptions options) {
                                .clock = &core.clock}));
     core.registry = std::move(registry);
     core.registry_runs = std::make_unique<RegistryRuns>(*core.registry, *core.db, core.clock);
+    if (!options.vendor_registry.url.empty()) {
+        CONSIGN_TRY(external, ExternalRegistry::open(options.vendor_registry));
+        core.external = std::move(external);
+    }
     CONSIGN_TRY(vendor, load_vendor(options.data, *core.db, core.clock.now()));
     core.vendor = std::move(vendor);
     CONSIGN_TRY(owner, ensure_owner(options.data, *core.db, core.clock.now()));

@@ -27,7 +27,11 @@ Result<void> check_name(const std::string& component) {
 } // namespace
 
 InstallJobs::InstallJobs(oci::Registry& registry, Supervisor& supervisor, InstallJobsOptions options)
-    : registry_(registry), options_(std::move(options)) {
+    : InstallJobs([&registry](const std::string& name) { return registry.repository(name); }, supervisor,
+                  std::move(options)) {}
+
+InstallJobs::InstallJobs(OpenRepository open, Supervisor& supervisor, InstallJobsOptions options)
+    : open_(std::move(open)), options_(std::move(options)) {
     kinds_.push_back(
         {model::ComponentType::bundle,
          make_bundle_deployer(supervisor, {.data = options_.data, .registry = options_.registry})});
@@ -53,7 +57,7 @@ Result<void> InstallJobs::check(const protocol::ApplySpec& spec) const {
 Result<artifact::ComponentManifest>
 InstallJobs::bring(agent::JobContext& context, const protocol::ApplySpec& spec, oci::Repository& local) {
     context.begin_step("sync");
-    CONSIGN_TRY(synced, sync_artifact(context, registry_, spec.artifact, spec.release));
+    CONSIGN_TRY(synced, sync_artifact(context, local, spec.artifact, spec.release));
     context.end_step(protocol::StepState::succeeded, synced);
 
     context.begin_step("verify");
@@ -78,7 +82,7 @@ agent::JobOutcome InstallJobs::apply(agent::JobContext& context) {
     const auto paths = paths_of(options_.data, spec.component.name);
     const auto turn = locks_.acquire(spec.component.name, context.stop());
     if (!turn) return refused(context, &paths, turn.error());
-    const auto local = registry_.repository(spec.artifact.repository);
+    const auto local = open_(spec.artifact.repository);
     if (!local) return refused(context, &paths, local.error());
     const auto manifest = bring(context, spec, **local);
     if (!manifest) return refused(context, &paths, manifest.error());

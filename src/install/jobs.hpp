@@ -8,7 +8,7 @@ namespace consign::install {
 
 struct InstallJobsOptions {
     std::filesystem::path data; ///< absolute
-    std::string registry;       ///< "host:port" of the install registry's listener, for templates
+    std::string registry;       ///< "host:port", or "host/prefix", of the install registry, for templates
 };
 
 /// What apply and teardown jobs do, whatever the component type: check the spec, wait for the component's
@@ -16,6 +16,10 @@ struct InstallJobsOptions {
 /// must outlive it.
 class InstallJobs {
   public:
+    /// A repository of the install's registry, made if it is not there. May block; any thread.
+    using OpenRepository = std::function<Result<std::unique_ptr<oci::Repository>>(const std::string& name)>;
+    InstallJobs(OpenRepository open, Supervisor& supervisor, InstallJobsOptions options);
+    /// On the embedded registry.
     InstallJobs(oci::Registry& registry, Supervisor& supervisor, InstallJobsOptions options);
 
     agent::JobOutcome apply(agent::JobContext& context);
@@ -34,7 +38,7 @@ class InstallJobs {
     Result<artifact::ComponentManifest> bring(agent::JobContext& context, const protocol::ApplySpec& spec,
                                               oci::Repository& local);
 
-    oci::Registry& registry_;
+    const OpenRepository open_;
     const InstallJobsOptions options_;
     std::vector<Kind> kinds_; ///< the one table of component types
     ComponentLocks locks_;

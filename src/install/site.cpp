@@ -1,6 +1,7 @@
 #include "consign/base/log.hpp"
 #include "consign/install/install.hpp"
 #include "consign/oci/registry_server.hpp"
+#include "install/external_registry.hpp"
 #include "install/jobs.hpp"
 #include "install/tcp_probe.hpp"
 
@@ -27,18 +28,19 @@ net::Async<net::Response> answer(oci::RegistryServer& registry, net::Request& re
 
 class Site final : public InstallSite {
   public:
-    Site(std::unique_ptr<oci::Registry> registry, std::unique_ptr<Supervisor> supervisor)
-        : registry_(std::move(registry)),
-          registry_server_(*registry_, pull_for_all, {.read_only = true, .realm = {}, .service = "consign"}),
-          supervisor_(std::move(supervisor)) {}
+    explicit Site(std::unique_ptr<Supervisor> supervisor) : supervisor_(std::move(supervisor)) {}
 
     ~Site() override {
         if (server_) server_->drain(2s);
     }
 
-    Result<void> listen(const std::string& address) {
+    Result<void> use(std::unique_ptr<oci::Registry> embedded, const std::string& address) {
+        registry_ = std::move(embedded);
+        registry_server_.emplace(
+            *registry_, pull_for_all,
+            oci::RegistryServerOptions{.read_only = true, .realm = {}, .service = "consign"});
         CONSIGN_TRY(parsed, parse_host_port(address));
-        auto& registry = registry_server_;
+        auto& registry = *registry_server_;
         auto bound =
             net::Server::bind({.address = parsed.host, .port = parsed.port},
                               [&registry](net::Request& request) { return answer(registry, request); });
@@ -54,12 +56,24 @@ class Site final : public InstallSite {
         return {};
     }
 
+    void use(std::unique_ptr<ExternalRegistry> external) {
+        external_ = std::move(external);
+        host_port_ = external_->address();
+    }
+
     Result<void> resume(const std::filesystem::path& data) {
-        jobs_ = std::make_unique<InstallJobs>(*registry_, *supervisor_,
+        auto open = [this](const std::string& name) {
+            return external_ ? external_->repository(name) : registry_->repository(name);
+        };
+        jobs_ = std::make_unique<InstallJobs>(std::move(open), *supervisor_,
                                               InstallJobsOptions{.data = data, .registry = host_port_});
         CONSIGN_CHECK(jobs_->resume_all());
-        server_->start();
-        log::info("the install's registry is served", {{"address", host_port_}});
+        if (server_) server_->start();
+        log::info(server_ ? "the install's registry is served" : "the install's registry is another one",
+                  {{"address", host_port_}});
+        if (external_)
+            if (auto good = external_->check(); !good)
+                log::error("nothing new can be deployed now", {{"error", to_string(good.error())}});
         return {};
     }
 
@@ -71,11 +85,12 @@ class Site final : public InstallSite {
              [&jobs](agent::JobContext& context) { return jobs.teardown(context); }}};
     }
 
-    std::uint16_t registry_port() const override { return server_->port(); }
+    std::uint16_t registry_port() const override { return server_ ? server_->port() : 0; }
 
   private:
-    std::unique_ptr<oci::Registry> registry_;
-    oci::RegistryServer registry_server_;
+    std::unique_ptr<oci::Registry> registry_; ///< or
+    std::unique_ptr<ExternalRegistry> external_;
+    std::optional<oci::RegistryServer> registry_server_;
     std::unique_ptr<Supervisor> supervisor_;
     std::string host_port_;
     std::unique_ptr<InstallJobs> jobs_;
@@ -90,10 +105,21 @@ Result<std::unique_ptr<InstallSite>> InstallSite::open(InstallOptions options, a
     const auto data = std::filesystem::absolute(options.data, error).lexically_normal();
     if (error) return fail_errno("cannot find out where '" + options.data.string() + "' is", error.value());
     CONSIGN_CHECK(make_directories(components_directory(data)));
-    CONSIGN_TRY(registry, oci::Registry::open(data / "registry", agent.io().blocking()));
+    std::unique_ptr<oci::Registry> embedded;
+    std::unique_ptr<ExternalRegistry> external;
+    if (options.registry_url.empty()) {
+        CONSIGN_TRY(registry, oci::Registry::open(data / "registry", agent.io().blocking()));
+        embedded = std::move(registry);
+    } else {
+        CONSIGN_TRY(account, ExternalRegistry::open(agent, options.registry_url, options.registry_ca_file));
+        external = std::move(account);
+    }
     CONSIGN_TRY(supervisor, Supervisor::start(components_directory(data)));
-    auto site = std::make_unique<Site>(std::move(registry), std::move(supervisor));
-    CONSIGN_CHECK(site->listen(options.registry_listen));
+    auto site = std::make_unique<Site>(std::move(supervisor));
+    if (external)
+        site->use(std::move(external));
+    else
+        CONSIGN_CHECK(site->use(std::move(embedded), options.registry_listen));
     CONSIGN_CHECK(site->resume(data));
     return site;
 }

@@ -7,6 +7,13 @@ namespace {
 
 oci::TagOrDigest by_digest(Digest digest) { return {.tag = {}, .digest = std::move(digest)}; }
 
+/// The URL's path, if it has one, stands in front of the repositories' names.
+std::string name_at(const net::Url& registry, const std::string& repository) {
+    auto prefix = registry.target.substr(1);
+    if (!prefix.empty() && !prefix.ends_with('/')) prefix += '/';
+    return prefix + repository;
+}
+
 /// A release version that is no tag stays unnamed here; the digest is what counts.
 std::string tag_of(const std::string& release) { return oci::is_tag(release) ? release : std::string(); }
 
@@ -62,7 +69,12 @@ net::Async<Result<bool>> has_closure(oci::Repository& repository, Digest root) {
 Result<std::string> sync_artifact(agent::JobContext& context, oci::Registry& registry,
                                   const protocol::ArtifactRef& artifact, const std::string& release) {
     CONSIGN_TRY(local, registry.repository(artifact.repository));
-    CONSIGN_TRY(present, context.io().run(present_and_tagged(*local, artifact.digest, tag_of(release)),
+    return sync_artifact(context, *local, artifact, release);
+}
+
+Result<std::string> sync_artifact(agent::JobContext& context, oci::Repository& local,
+                                  const protocol::ArtifactRef& artifact, const std::string& release) {
+    CONSIGN_TRY(present, context.io().run(present_and_tagged(local, artifact.digest, tag_of(release)),
                                           context.stop()));
     if (present) {
         context.log("artifact " + artifact.digest.str() + " is in the install's registry already\n");
@@ -79,8 +91,9 @@ Result<std::string> sync_artifact(agent::JobContext& context, oci::Registry& reg
                 "\n");
     oci::RemoteOptions remote{
         .registry = url, .username = token.username, .password = Secret<std::string>(token.password)};
-    auto progress = context.io().run(pull(context.http(), std::move(remote), artifact.repository, *local,
-                                          artifact.digest, tag_of(release)),
+    auto progress = context.io().run(pull(context.http(), std::move(remote),
+                                          name_at(url, artifact.repository), local, artifact.digest,
+                                          tag_of(release)),
                                      context.stop());
     if (!progress)
         return std::unexpected(

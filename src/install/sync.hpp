@@ -6,9 +6,11 @@
 
 namespace consign::install {
 
-/// Brings the artifact with its whole closure into the local registry, in the repository of the same name,
+/// Brings the artifact with its whole closure into the install's registry, in the repository of the same name,
 /// tagged with the release. A one-time token is spent only if something is missing here. Returns a line for
 /// the step.
+Result<std::string> sync_artifact(agent::JobContext& context, oci::Repository& local,
+                                  const protocol::ArtifactRef& artifact, const std::string& release);
 Result<std::string> sync_artifact(agent::JobContext& context, oci::Registry& registry,
                                   const protocol::ArtifactRef& artifact, const std::string& release);
 

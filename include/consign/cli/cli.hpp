@@ -14,7 +14,10 @@ struct ImsFlags {
     std::string listen = "127.0.0.1:8400";
     std::string tls_cert, tls_key;
     std::string public_url;            ///< empty: from `listen`
-    std::string registry = "embedded"; ///< the only kind so far
+    std::string registry = "embedded"; ///< or a URL
+    std::string registry_mode = "gateway";
+    std::string registry_ca, registry_pull_role;
+    bool registry_immutable_tags = false, registry_scan_on_push = false;
     int threads = 2;
     int lease_s = 45;
     int registry_quota_mib = 0, registry_repository_quota_mib = 0, registry_free_floor_mib = 0; ///< 0: none
@@ -40,7 +43,8 @@ struct InstallAgentFlags {
     std::string ims;
     Secret<std::string> enroll;
     std::filesystem::path data;
-    std::string registry = "embedded"; ///< the only kind so far
+    std::string registry = "embedded"; ///< or a URL
+    std::string registry_ca;
     std::string registry_listen = "127.0.0.1:8500";
     int slots = 2;
     std::string ca_file;

@@ -15,6 +15,16 @@ struct RegistryLimits {
     std::uint64_t free_floor_bytes = 0;       ///< pushes stop when the disk has less left
 };
 
+/// Where artifacts live. All of it goes through our own /v2, whichever it is, but for what `direct` says.
+struct VendorRegistryOptions {
+    std::string url = {}; ///< empty: embedded; else another operator's (oci/registry_account.hpp)
+    /// Pull tokens are sessions of `pull_role_arn` at the registry itself (ECR only), good for 15 minutes;
+    /// otherwise one-time tokens of ours, and the pulled bytes pass through us.
+    bool direct = false;
+    std::string ca_file = {}, pull_role_arn = {};
+    bool immutable_tags = false, scan_on_push = false; ///< of ECR repositories that are made on demand
+};
+
 struct ImsOptions {
     std::filesystem::path data;
     std::string listen_address = "127.0.0.1";
@@ -25,6 +35,7 @@ struct ImsOptions {
     std::string version = "dev";
     std::chrono::seconds lease = std::chrono::seconds(45); ///< renew_s is a third of it
     RegistryLimits registry = {};
+    VendorRegistryOptions vendor_registry = {};
 };
 
 /// The Infrastructure Management Server of one vendor, in one process.

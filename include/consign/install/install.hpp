@@ -7,6 +7,9 @@ namespace consign::install {
 struct InstallOptions {
     std::filesystem::path data;
     std::string registry_listen = "127.0.0.1:8500"; ///< port 0: any
+    /// Empty: the embedded registry; else another one (oci/registry_account.hpp), and nothing listens here.
+    std::string registry_url = {};
+    std::string registry_ca_file = {};
 };
 
 /// The install's registry (with its read-only listener), its local state and its supervised services. Opening
@@ -18,7 +21,7 @@ class InstallSite {
     virtual ~InstallSite() = default;
     /// The handlers for apply and teardown jobs; valid while this lives.
     virtual agent::JobHandlers job_handlers() = 0;
-    virtual std::uint16_t registry_port() const = 0;
+    virtual std::uint16_t registry_port() const = 0; ///< 0: nothing listens
 };
 
 } // namespace consign::install

@@ -113,7 +113,7 @@ TEST_CASE("mistakes are named with what to write instead") {
          "'consign app apply' needs -f, --file FILE",
          "the app's consign.toml; - is standard input; see 'consign app apply --help'"},
         {{"ims", "--threads", "many"}, "--threads: 'many' is not a whole number from 1 to 256", ""},
-        {{"ims", "--registry", "https://ecr"}, "--registry: 'https://ecr' is not one of: embedded", ""},
+        {{"ims", "--registry-mode", "proxy"}, "--registry-mode: 'proxy' is not one of: gateway, direct", ""},
         {{"app", "list", "-o", "jsn"}, "--output: 'jsn' is not one of: table, json", "did you mean 'json'?"},
     }));
     const Parsed parsed(row.words);
