@@ -16,6 +16,9 @@ test_packages=(nginx-light curl openssl python3 python3-jsonschema sqlite3 skope
 packages=("${build_packages[@]}" "${test_packages[@]}")
 [ "${1:-test}" = build ] && packages=("${build_packages[@]}")
 
+# Of AWS's SDK for JavaScript, which tests/interop checks signatures with. Another node on the PATH does as well.
+[ "${1:-test}" = build ] || { command -v node && command -v npm; } >/dev/null || packages+=(nodejs npm)
+
 missing=()
 for package in "${packages[@]}"; do
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")

@@ -112,13 +112,12 @@ Result<protocol::ArtifactRef> artifact_of(store::Connection& c, const JobId& id,
     return spec.artifact;
 }
 
-/// A login at the vendor registry itself, for this one repository and a quarter of an hour. It is not ours to burn:
-/// how often it is used, only the registry knows.
+/// A login at the vendor registry itself, for this one repository and a quarter of an hour. It is not ours to
+/// burn: how often it is used, only the registry knows.
 Answer direct_pull_token(Call& call, JobId id, jobs::Holder holder) {
     auto& core = call.core;
-    CONSIGN_CO_TRY(artifact, co_await core.db->read([id, holder](store::Connection& c) {
-        return artifact_of(c, id, holder);
-    }));
+    CONSIGN_CO_TRY(artifact, co_await core.db->read(
+                                 [id, holder](store::Connection& c) { return artifact_of(c, id, holder); }));
     auto& account = core.external->account();
     CONSIGN_CO_TRY(login, co_await account.pull_login(account.name_of(artifact.repository), id.str()));
     const protocol::PullToken token{.registry = account.describe(),
@@ -128,19 +127,21 @@ Answer direct_pull_token(Call& call, JobId id, jobs::Holder holder) {
                                     .password = login.password.reveal(),
                                     .expires_at = login.expires_at.value_or(core.clock.now())};
     // The job may have ended meanwhile; then nobody gets the login.
-    CONSIGN_CO_CHECK(co_await core.change([id, holder, token, remote = call.request.remote](
-                                              Change& change) -> Result<void> {
-        CONSIGN_CHECK(artifact_of(change.tx, id, holder));
-        return change.audit(remote, "pull_token.direct", id.str(),
-                            token.repository + "@" + token.digest.str() + " until " + to_rfc3339(token.expires_at));
-    }));
+    CONSIGN_CO_CHECK(co_await core.change(
+        [id, holder, token, remote = call.request.remote](Change& change) -> Result<void> {
+            CONSIGN_CHECK(artifact_of(change.tx, id, holder));
+            return change.audit(remote, "pull_token.direct", id.str(),
+                                token.repository + "@" + token.digest.str() + " until " +
+                                    to_rfc3339(token.expires_at));
+        }));
     co_return answer(token, 201);
 }
 
 Answer pull_token(Call& call) {
     CONSIGN_CO_TRY(id, call.id<JobId>("id"));
     CONSIGN_CO_TRY(holder, holder_of(call));
-    if (call.core.external && call.core.external->direct()) co_return co_await direct_pull_token(call, id, holder);
+    if (call.core.external && call.core.external->direct())
+        co_return co_await direct_pull_token(call, id, holder);
     CONSIGN_CO_TRY(token, co_await call.core.change([id, holder, url = call.core.public_url](
                                                         Change& change) -> Result<protocol::PullToken> {
         CONSIGN_TRY(artifact, artifact_of(change.tx, id, holder));
