@@ -39,10 +39,15 @@ TransferProgress::~TransferProgress() {
 
 void TransferProgress::show(const oci::CopyProgress& progress) {
     const std::lock_guard lock(mutex_);
-    last_ = progress;
+    // It comes with every piece: what is not drawn is not copied.
+    last_.bytes_total = progress.bytes_total, last_.blobs_total = progress.blobs_total;
+    last_.bytes_done = progress.bytes_done, last_.blobs_done = progress.blobs_done;
+    last_.bytes_skipped = progress.bytes_skipped;
+    if (!console_.err_terminal) return;
     const auto now = std::chrono::steady_clock::now();
-    if (!console_.err_terminal || now - drawn_at_ < kRedrawEvery) return;
+    if (now - drawn_at_ < kRedrawEvery) return;
     drawn_at_ = now;
+    last_.active = progress.active;
     draw();
 }
 

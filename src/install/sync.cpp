@@ -33,11 +33,12 @@ net::Async<Result<bool>> present_and_tagged(oci::Repository& local, Digest diges
 
 net::Async<Result<oci::CopyProgress>> pull(net::Client& http, oci::RemoteOptions remote_options,
                                            std::string repository, oci::Repository& local, Digest digest,
-                                           std::string tag) {
+                                           std::string tag, std::filesystem::path state) {
     const auto remote = oci::open_remote(http, std::move(remote_options), std::move(repository));
     oci::CopyProgress progress;
     oci::CopyOptions options;
     options.on_progress = [&progress](const oci::CopyProgress& now) { progress = now; };
+    options.state_directory = std::move(state);
     CONSIGN_CO_TRY(copied, co_await oci::copy(*remote, by_digest(digest), local, std::move(tag), options));
     if (copied.digest != digest)
         co_return fail(Code::corrupt,
@@ -91,9 +92,10 @@ Result<std::string> sync_artifact(agent::JobContext& context, oci::Repository& l
                 "\n");
     oci::RemoteOptions remote{
         .registry = url, .username = token.username, .password = Secret<std::string>(token.password)};
+    remote.one_time_password = true;
     auto progress = context.io().run(pull(context.http(), std::move(remote),
                                           name_at(url, artifact.repository), local, artifact.digest,
-                                          tag_of(release)),
+                                          tag_of(release), context.data() / "transfers"),
                                      context.stop());
     if (!progress)
         return std::unexpected(
