@@ -92,5 +92,6 @@ int footprint(const std::filesystem::path& binary);
 int dispatch(const std::filesystem::path& binary);
 int polls(const std::filesystem::path& binary);
 int pack(const std::filesystem::path& binary);
+int copy(const std::filesystem::path& binary);
 
 } // namespace bench
