@@ -38,8 +38,6 @@ Result<AgentEntry> known_agent(const Core& core, const json::Value& claims) {
         return fail(Code::unauthenticated, std::format("agent {} is revoked", agent->id.str()),
                     "enrol the agent again");
     return std::move(*agent);
-}
-
 Result<void> check_not_expired(const Core& core, const UserEntry& user) {
     if (user.expires_at && *user.expires_at <= core.clock.now())
         return fail(Code::unauthenticated,
@@ -78,6 +76,7 @@ Result<Caller> authenticate(const Core& core, const net::Request& request) {
 Result<void> check_still_good(const Core& core, const Caller& caller) {
     if (caller.user && !core.directory.has_user(caller.user->id))
         return fail(Code::unauthenticated, "this token was revoked");
+    if (caller.user) CONSIGN_CHECK(check_not_expired(core, *caller.user));
     if (caller.agent) {
         const auto now = core.directory.agent(caller.agent->id);
         if (!now || now->revoked)
@@ -101,7 +100,6 @@ net::Async<Result<protocol::TokenResponse>> exchange_assertion(Core& core, std::
     if (exp == claims.end() || !exp->is_number_integer() ||
         exp->get<std::int64_t>() > seconds(now + kAssertionTtl) + 60)
         co_return fail(Code::unauthenticated, "the assertion needs an exp at most five minutes ahead",
-    if (caller.user) CONSIGN_CHECK(check_not_expired(core, *caller.user));
                        "check the clocks of both machines");
     const auto jti = member(claims, "jti");
     if (jti.size() < 16 || jti.size() > 128)

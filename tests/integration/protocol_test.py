@@ -209,11 +209,6 @@ class Polls(Protocol):
         self.assertEqual(w.get(f"/v1/events?after={newest}&wait=50")["items"][0], events[0], "nothing is lost by asking again")
 
 
-class Leases(Protocol):
-    def test_every_write_of_a_stale_epoch_is_refused(self):
-        agent, old = self.leased()
-        job = old["job"]
-        self.assertEqual(agent.write(job, "start", old["epoch"]).status, 204)
 class Goodbyes(Protocol):
     def agent_view(self, id):
         return next(agent for agent in self.world.get("/v1/agents")["items"] if agent["id"] == id)
@@ -242,6 +237,11 @@ class Goodbyes(Protocol):
         self.assertEqual(len(mine - set(online())), 1)
 
 
+class Leases(Protocol):
+    def test_every_write_of_a_stale_epoch_is_refused(self):
+        agent, old = self.leased()
+        job = old["job"]
+        self.assertEqual(agent.write(job, "start", old["epoch"]).status, 204)
         agent.poll(slots=0)  # does not list it: taken back
         new = agent.lease()
         self.assertEqual((new["job"], new["epoch"], new["attempt"]), (job, old["epoch"] + 1, 2))
