@@ -21,6 +21,9 @@ constexpr auto kAccessTtl = std::chrono::hours(1);
 // A client assertion proves possession now: five minutes allow for a slow clock, and bound how long its jti
 // is kept.
 constexpr auto kAssertionTtl = std::chrono::minutes(5);
+constexpr std::chrono::seconds kClockLeeway(60); // as jwt::verify() has it
+constexpr const char* kEnrolAnew =
+    "to enrol it anew: remove agent.json from its data directory, and start it with a new enrolment token";
 
 std::int64_t seconds(Time time) { return to_millis(time) / 1000; }
 
@@ -32,12 +35,27 @@ std::string member(const json::Value& claims, std::string_view key) {
 Result<AgentEntry> known_agent(const Core& core, const json::Value& claims) {
     auto id = AgentId::parse(member(claims, "sub"));
     auto agent = id ? core.directory.agent(*id) : std::nullopt;
-    if (!agent)
-        return fail(Code::unauthenticated, "the token's agent is not known here", "enrol the agent again");
+    if (!agent) return fail(Code::unauthenticated, "the token's agent is not known here", kEnrolAnew);
     if (agent->revoked)
-        return fail(Code::unauthenticated, std::format("agent {} is revoked", agent->id.str()),
-                    "enrol the agent again");
+        return fail(Code::unauthenticated, std::format("agent {} is revoked", agent->id.str()), kEnrolAnew);
     return std::move(*agent);
+}
+
+/// An assertion is signed for the moment of its use, so one with the agent's signature and another time tells
+/// of a wrong clock: "expired, get a new one" would send its reader the wrong way.
+Error explain_refusal(Error refusal, std::string_view assertion, const AgentEntry& agent, Time now) {
+    constexpr std::chrono::hours kCentury(24 * 365 * 100);
+    const auto claims = jwt::verify(assertion, agent.key, now, kCentury);
+    if (!claims || !claims->contains("iat") || !claims->at("iat").is_number_integer()) return refusal;
+    const auto issued = claims->at("iat").get<std::int64_t>(); // at most a century ahead
+    const auto behind = seconds(now) - issued;
+    if (issued < 0 || std::abs(behind) <= kClockLeeway.count()) return refusal;
+    return {Code::unauthenticated,
+            std::format("the agent's clock is {} {} this server's",
+                        humanize(std::chrono::seconds(std::abs(behind))), behind > 0 ? "behind" : "ahead of"),
+            "set the clocks of both machines right (NTP), then start the agent again"};
+}
+
 Result<void> check_not_expired(const Core& core, const UserEntry& user) {
     if (user.expires_at && *user.expires_at <= core.clock.now())
         return fail(Code::unauthenticated,
@@ -81,7 +99,7 @@ Result<void> check_still_good(const Core& core, const Caller& caller) {
         const auto now = core.directory.agent(caller.agent->id);
         if (!now || now->revoked)
             return fail(Code::unauthenticated, std::format("agent {} is revoked", caller.agent->id.str()),
-                        "enrol the agent again");
+                        kEnrolAnew);
     }
     return {};
 }
@@ -90,18 +108,19 @@ net::Async<Result<protocol::TokenResponse>> exchange_assertion(Core& core, std::
     CONSIGN_CO_TRY(unverified, jwt::peek(assertion));
     CONSIGN_CO_TRY(agent, known_agent(core, unverified));
     const auto now = core.clock.now();
-    CONSIGN_CO_TRY(claims, jwt::verify(assertion, agent.key, now));
-    if (member(claims, "iss") != agent.id.str())
+    auto claims = jwt::verify(assertion, agent.key, now);
+    if (!claims) co_return std::unexpected(explain_refusal(std::move(claims).error(), assertion, agent, now));
+    if (member(*claims, "iss") != agent.id.str())
         co_return fail(Code::unauthenticated, "the assertion's iss is not its sub");
-    if (member(claims, "aud") != core.vendor.id)
+    if (member(*claims, "aud") != core.vendor.id)
         co_return fail(Code::unauthenticated, "the assertion is for another server",
                        "this agent was enrolled elsewhere: enrol it here");
-    const auto exp = claims.find("exp");
-    if (exp == claims.end() || !exp->is_number_integer() ||
+    const auto exp = claims->find("exp");
+    if (exp == claims->end() || !exp->is_number_integer() ||
         exp->get<std::int64_t>() > seconds(now + kAssertionTtl) + 60)
         co_return fail(Code::unauthenticated, "the assertion needs an exp at most five minutes ahead",
                        "check the clocks of both machines");
-    const auto jti = member(claims, "jti");
+    const auto jti = member(*claims, "jti");
     if (jti.size() < 16 || jti.size() > 128)
         co_return fail(Code::unauthenticated, "the assertion needs a jti of 16 to 128 characters");
 
