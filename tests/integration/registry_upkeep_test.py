@@ -1,8 +1,9 @@
 """What operators ask of the embedded registry: usage, garbage collection, scrub, quotas, immutable tags."""
 import json
+import socket
 
 from integration.apps import component, publish
-from integration.harness import Case, main
+from integration.harness import Case, eventually, main
 from integration.registry import OCI_IMAGE, bearer, digest
 
 UPKEEP = ("/v1/registry", "/v1/registry/gc", "/v1/registry/scrub", "/v1/registry/settings")
@@ -86,6 +87,17 @@ class Upkeep(Case):
         self.assertEqual((answer.status, answer.json["errors"][0]["code"]), (403, "DENIED"), answer)
         self.assertEqual(self.push("tags/x", "fixed", b"first")[0].status, 201)
         w.api("PUT", "/v1/registry/settings", {"repository": "tags/x", "immutable_tags": False})
+
+    def test_a_push_whose_client_goes_away_leaves_no_upload(self):
+        w = self.world
+        uploads = w.dir / "ims" / "registry" / "uploads"
+        blob = b"x" * (1 << 20)
+        with socket.create_connection(("127.0.0.1", int(w.url.rpartition(":")[2]))) as line:
+            line.sendall((f"POST /v2/other/x/blobs/uploads/?digest={digest(blob)} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(blob)}\r\n"
+                          f"Authorization: Bearer {self.token_of_registry}\r\n\r\n").encode() + blob[:300_000])
+            eventually(lambda: [path for path in uploads.iterdir() if path.stat().st_size >= 262_144], "bytes arrive")
+        eventually(lambda: not list(uploads.iterdir()), "the upload is gone")
+        self.assertEqual(self.registry("HEAD", f"other/x/blobs/{digest(blob)}").status, 404)
 
     def test_bad_requests(self):
         w = self.world
