@@ -63,6 +63,9 @@ RegistryHolder registry_holder(const Caller& caller);
 /// The registry's own bearer token, carrying a grant; and back again.
 std::string sign_registry_token(const Core& core, const oci::Grant& grant, const RegistryHolder& holder,
                                 std::chrono::seconds ttl);
+/// What may be used in the password's place at the token service, and for nothing else; users only.
+std::optional<std::string> sign_refresh_token(const Core& core, const Caller& caller);
+Result<Caller> authenticate_refresh_token(const Core& core, std::string_view token);
 net::Async<Result<oci::Grant>> authorise_registry(Core& core, std::string authorization);
 
 /// Basic credentials as (user, password).

@@ -11,7 +11,9 @@ class Gateway {
     net::Async<net::Response> handle(net::Request& request);
 
   private:
+    struct TokenRequest;
     net::Async<Result<net::Response>> token(net::Request& request);
+    net::Async<Result<net::Response>> issue(TokenRequest wanted, std::string remote);
     Core& core_;
     oci::RegistryServer server_;
     std::optional<oci::RegistryProxy> proxy_; ///< serves instead, when the vendor registry is another operator's

@@ -2,6 +2,7 @@
 #include "auth.hpp"
 #include "consign/base/jwt.hpp"
 #include "consign/base/random.hpp"
+#include "consign/oci/token_grant.hpp"
 #include "jobs.hpp"
 #include <format>
 
@@ -9,43 +10,19 @@ namespace consign::ims::auth {
 namespace {
 
 constexpr std::string_view kRegistryAudience = "registry";
+constexpr std::string_view kRefreshAudience = "registry-refresh";
+// Of a refresh token, as docker keeps in place of the password. It is worth no more than the user's token that it was
+// got with, and dies with it.
+constexpr auto kRefreshTtl = std::chrono::days(90);
 // How long a pull token may lie before its first use. The agent asks for it right before it pulls.
 constexpr auto kPullTokenTtl = std::chrono::minutes(15);
 
-constexpr std::pair<oci::Action, std::string_view> kActions[] = {
-    {oci::Action::pull, "pull"}, {oci::Action::push, "push"}, {oci::Action::delete_, "delete"}};
-
-json::Value to_json(const oci::Grant& grant) {
-    auto access = json::Value::array();
-    for (const auto& scope : grant.scopes) {
-        auto actions = json::Value::array();
-        for (const auto& [action, name] : kActions)
-            if (scope.actions.contains(action)) actions.push_back(name);
-        json::Value entry{{"repository", scope.repository}, {"actions", actions}};
-        if (scope.only) entry["only"] = scope.only->str();
-        access.push_back(std::move(entry));
-    }
-    return access;
-}
-
-struct AccessClaim {
-    std::string repository;
-    std::vector<std::string> actions;
-    std::optional<Digest> only;
-    static constexpr auto fields(auto& self, auto&& f) {
-        f("repository", self.repository);
-        f("actions", self.actions);
-        f("only", self.only);
-    }
-};
 struct RegistryClaims {
     std::string aud;
-    std::vector<AccessClaim> access;
     std::optional<TokenId> user, pull;
     std::optional<AgentId> agent;
     static constexpr auto fields(auto& self, auto&& f) {
         f("aud", self.aud);
-        f("access", self.access, json::kDefaulted);
         f("user", self.user);
         f("pull", self.pull);
         f("agent", self.agent);
@@ -80,7 +57,7 @@ oci::Grant grant_of(const Caller& caller) {
     case protocol::Role::owner:
         break;
     }
-    return {{{"*", {pull, push, delete_}, {}}}};
+    return {.scopes = {{"*", {pull, push, delete_}, {}}}, .catalog = true};
 }
 
 Result<protocol::PullToken> make_pull_token(Change& change, const JobId& job, std::int64_t epoch,
@@ -171,8 +148,8 @@ std::string sign_registry_token(const Core& core, const oci::Grant& grant, const
     json::Value claims{{"iss", core.vendor.id},
                        {"aud", kRegistryAudience},
                        {"iat", now},
-                       {"exp", now + ttl.count()},
-                       {"access", to_json(grant)}};
+                       {"exp", now + ttl.count()}};
+    oci::add_claims(claims, grant);
     if (holder.user) claims["user"] = holder.user->str();
     if (holder.agent) claims["agent"] = holder.agent->str();
     if (holder.pull) claims["pull"] = holder.pull->str();
@@ -207,15 +184,37 @@ net::Async<Result<oci::Grant>> authorise_registry(Core& core, std::string author
         co_return fail(Code::unauthenticated, "this token is not for the registry");
     const RegistryHolder bearer{.user = claims->user, .pull = claims->pull, .agent = claims->agent};
     CONSIGN_CO_CHECK(co_await check_holder(core, bearer));
-    oci::Grant grant;
-    for (const auto& entry : claims->access) {
-        oci::Grant::Scope scope{.repository = entry.repository, .actions = {}, .only = entry.only};
-        for (const auto& [action, name] : kActions)
-            if (std::ranges::find(entry.actions, name) != entry.actions.end()) scope.actions.insert(action);
-        grant.scopes.push_back(std::move(scope));
-    }
-    grant.recheck = [&core, bearer] { return check_holder(core, bearer); };
-    co_return grant;
+    auto grant = oci::grant_of_claims(raw);
+    if (!grant) co_return fail(Code::unauthenticated, "the token is refused: " + grant.error().message);
+    Caller holder;
+    if (claims->user) holder.user = core.directory.user(*claims->user);
+    if (claims->agent) holder.agent = core.directory.agent(*claims->agent);
+    if (holder.user || holder.agent) grant->obtainable = std::make_shared<const oci::Grant>(grant_of(holder));
+    grant->recheck = [&core, bearer] { return check_holder(core, bearer); };
+    co_return std::move(*grant);
+}
+
+std::optional<std::string> sign_refresh_token(const Core& core, const Caller& caller) {
+    if (!caller.user) return std::nullopt; // an agent's own token ends within the hour, and nothing outlives it
+    const auto now = core.clock.now();
+    return jwt::sign({{"iss", core.vendor.id},
+                      {"aud", kRefreshAudience},
+                      {"iat", to_millis(now) / 1000},
+                      {"exp", to_millis(now + kRefreshTtl) / 1000},
+                      {"user", caller.user->id.str()}},
+                     core.vendor.token_key);
+}
+
+Result<Caller> authenticate_refresh_token(const Core& core, std::string_view token) {
+    CONSIGN_TRY(raw, jwt::verify(token, core.vendor.token_public_key, core.clock.now()));
+    const auto claims = json::decode<RegistryClaims>(raw);
+    if (!claims || claims->aud != kRefreshAudience || !claims->user)
+        return fail(Code::unauthenticated, "this is no refresh token of the registry", "log in again");
+    Caller caller{.user = core.directory.user(*claims->user), .agent = {}};
+    if (!caller.user || (caller.user->expires_at && *caller.user->expires_at < core.clock.now()))
+        return fail(Code::unauthenticated, "the token that this one was got with has expired or was revoked",
+                    "log in again, with a token that is valid");
+    return caller;
 }
 
 } // namespace consign::ims::auth

@@ -1,5 +1,4 @@
 """The one-time pull token: one redemption, one closure, one job."""
-import base64
 import hashlib
 import json
 import subprocess
@@ -7,10 +6,7 @@ import subprocess
 from integration.apps import component, publish
 from integration.harness import Case, main
 from integration.raw_agent import RawAgent
-
-
-def basic(secret, user="pull"):
-    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{secret}".encode()).decode()}
+from integration.registry import basic, bearer
 
 
 class PullTokens(Case):
@@ -22,7 +18,7 @@ class PullTokens(Case):
         cls.host = w.url.removeprefix("http://")
         release = publish(w, w.dir / "shop", "shop", "1", {"a": component(), "b": component(files={"more": "b alone"})})
         cls.artifacts = {part["component"]: part["artifact"] for part in release["components"]}
-        cls.owner = cls.redeem_as(w, w.token, "owner").json["token"]
+        cls.owner = bearer(w, *(f"repository:{artifact['repository']}:*" for artifact in cls.artifacts.values()), "registry:catalog:*")
 
     @staticmethod
     def redeem_as(world, secret, user="pull"):
@@ -79,7 +75,7 @@ class PullTokens(Case):
         refused = self.redeem(token)
         self.assertEqual(refused.status, 401, refused)
         self.assertIn("Basic", refused.headers["WWW-Authenticate"])
-        self.assertIn("used already", refused.json["detail"])
+        self.assertIn("used already", refused.json["errors"][0]["message"])
         seen = self.refusals(lease["job"])
         self.assertGreaterEqual(len(seen), 2, "skopeo's and ours")
         self.assertEqual({(e["detail"], e["actor"].split(":")[0]) for e in seen}, {("was used already", "127.0.0.1")})
@@ -139,7 +135,7 @@ class PullTokens(Case):
         self.assertEqual(self.read(path, bearer).status, 401, "the session ends with the job")
         late = self.redeem(unused)
         self.assertEqual(late.status, 401)
-        self.assertIn("has ended", late.json["detail"])
+        self.assertIn("has ended", late.json["errors"][0]["message"])
         self.problem(agent.write(lease["job"], "pull-token", lease["epoch"]), 409, "lease_lost")
 
     def test_a_lost_lease_takes_it_along(self):
@@ -164,7 +160,7 @@ class PullTokens(Case):
         path = f"{self.artifacts['a']['repository']}/manifests/{self.artifacts['a']['digest']}"
         weak = self.redeem_as(w, agent.access)
         self.assertTrue(weak.status == 401 or self.read(path, weak.json["token"]).status == 403)
-        strong = self.redeem_as(w, RawAgent(w, "build").access).json["token"]
+        strong = bearer(w, f"repository:{self.artifacts['a']['repository']}:pull", secret=RawAgent(w, "build").access)
         self.assertEqual(self.read(path, strong).status, 200)
         self.assertEqual(self.read(path, agent.access).status, 401, "an API token is no registry token")
 
