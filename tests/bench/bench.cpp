@@ -153,6 +153,7 @@ int main(int argc, char** argv) {
     if (argc == 3 && name == "polls") return bench::polls(binary);
     if (argc == 3 && name == "pack") return bench::pack(binary);
     if (argc == 3 && name == "copy") return bench::copy(binary);
-    std::cerr << "usage: consign_bench footprint|dispatch|polls|pack|copy BINARY\n";
+    if (argc == 3 && name == "registry") return bench::registry(binary);
+    std::cerr << "usage: consign_bench footprint|dispatch|polls|pack|copy|registry BINARY\n";
     return 2;
 }

@@ -93,5 +93,6 @@ int dispatch(const std::filesystem::path& binary);
 int polls(const std::filesystem::path& binary);
 int pack(const std::filesystem::path& binary);
 int copy(const std::filesystem::path& binary);
+int registry(const std::filesystem::path& binary);
 
 } // namespace bench

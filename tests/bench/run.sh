@@ -11,7 +11,7 @@ cmake --build --preset release --target consign consign_bench
 # A parked poll is a descriptor on each side.
 ulimit -n "$(ulimit -Hn)"
 names=("$@")
-[ ${#names[@]} -gt 0 ] || names=(footprint dispatch polls pack copy)
+[ ${#names[@]} -gt 0 ] || names=(footprint dispatch polls pack copy registry)
 for name in "${names[@]}"; do
   build/release/tests/consign_bench "$name" build/release/consign
 done
