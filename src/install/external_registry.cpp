@@ -21,7 +21,7 @@ struct ExternalRegistry::Parts {
         co_return Result<void>{};
     }
     static net::Async<Result<oci::Login>> log_in(Parts* parts, std::string repository, bool prepare) {
-        if (prepare) CONSIGN_CO_CHECK(co_await parts->account->prepare(repository));
+        if (prepare) CONSIGN_CO_CHECK(co_await parts->account->prepare(repository, true));
         co_return co_await parts->account->login(std::move(repository));
     }
 };

@@ -35,7 +35,7 @@ class PlainAccount final : public RegistryAccount {
             now + kKeepFor};
         co_return kept.login;
     }
-    net::Async<Result<void>> do_prepare(std::string) override { co_return Result<void>{}; }
+    net::Async<Result<void>> do_prepare(std::string, bool) override { co_return Result<void>{}; }
     net::Async<Result<Login>> do_pull_login(std::string, std::string) override {
         co_return fail(Code::unsupported,
                        describe() + " has no passwords for a single repository and a quarter of an hour",
@@ -119,8 +119,8 @@ std::string RegistryAccount::describe() const {
 net::Async<Result<Login>> RegistryAccount::login(std::string repository) {
     return run_on<Login>(executor_, do_login(std::move(repository)));
 }
-net::Async<Result<void>> RegistryAccount::prepare(std::string repository) {
-    return run_on<void>(executor_, do_prepare(std::move(repository)));
+net::Async<Result<void>> RegistryAccount::prepare(std::string repository, bool anew) {
+    return run_on<void>(executor_, do_prepare(std::move(repository), anew));
 }
 net::Async<Result<Login>> RegistryAccount::pull_login(std::string repository, std::string who) {
     return run_on<Login>(executor_, do_pull_login(std::move(repository), std::move(who)));

@@ -161,7 +161,10 @@ net::Response RegistryProxy::Impl::challenge(const net::Request& request,
 Result<void> RegistryProxy::Impl::may(const Exchange& exchange, Action action) const {
     if (exchange.access(action).any()) return {};
     constexpr std::string_view kNames[] = {"pull", "push", "delete"};
-    return fail(Code::permission_denied,
+    // Answered with a challenge where another token could: the client asks for more.
+    const auto& more = exchange.grant.obtainable;
+    const bool could = more && access_to(*more, exchange.path.repository, action).whole;
+    return fail(could ? Code::unauthenticated : Code::permission_denied,
                 std::format("the credential does not allow {} on repository {}",
                             kNames[static_cast<std::size_t>(action)], exchange.path.repository));
 }
@@ -319,10 +322,9 @@ RegistryProxy::Impl::Answer RegistryProxy::Impl::put_manifest(Exchange& exchange
     auto request = up(exchange, "/v2/" + exchange.name + "/manifests/" + exchange.path.reference);
     CONSIGN_CO_TRY(body, co_await net::read_all(*exchange.request.body, kManifestLimitBytes));
     CONSIGN_CO_CHECK(co_await recheck(exchange));
-    CONSIGN_CO_CHECK(co_await upstream.prepare(exchange.name));
     request.body = std::move(body);
     request.max_redirects = 0;
-    CONSIGN_CO_TRY(response, co_await upstream.send(std::move(request), exchange.name, exchange.scope));
+    CONSIGN_CO_TRY(response, co_await upstream.push(std::move(request), exchange.name, exchange.scope));
     std::string location;
     if (const auto digest = Digest::parse(response.headers.get("Docker-Content-Digest"));
         response.ok() && digest)
@@ -339,7 +341,6 @@ std::string RegistryProxy::Impl::upload_location(const Exchange& exchange, const
 
 RegistryProxy::Impl::Answer RegistryProxy::Impl::begin_upload(Exchange& exchange) {
     CONSIGN_CO_CHECK(may(exchange, Action::push));
-    CONSIGN_CO_CHECK(co_await upstream.prepare(exchange.name));
     const auto& query = exchange.request.query;
     auto target = "/v2/" + exchange.name + "/blobs/uploads/";
     auto scope = exchange.scope;
@@ -352,7 +353,7 @@ RegistryProxy::Impl::Answer RegistryProxy::Impl::begin_upload(Exchange& exchange
         scope += " repository:" + source + ":pull";
     }
     auto post = upstream.request(Verb::post, target);
-    CONSIGN_CO_TRY(response, co_await upstream.send(std::move(post), exchange.name, scope));
+    CONSIGN_CO_TRY(response, co_await upstream.push(std::move(post), exchange.name, scope));
     if (response.status == 201 && mount)
         co_return down(exchange, std::move(response),
                        "/v2/" + exchange.path.repository + "/blobs/" + mount->str());

@@ -76,8 +76,8 @@ std::unexpected<Error> Upstream::our_trouble(Error error) const {
     return std::unexpected(std::move(error));
 }
 
-net::Async<Result<void>> Upstream::prepare(std::string repository) const {
-    auto prepared = co_await account_.prepare(std::move(repository));
+net::Async<Result<void>> Upstream::prepare(std::string repository, bool anew) const {
+    auto prepared = co_await account_.prepare(std::move(repository), anew);
     if (!prepared) co_return our_trouble(std::move(prepared).error());
     co_return Result<void>{};
 }
@@ -95,6 +95,16 @@ net::Async<Result<net::ClientResponse>> Upstream::send(net::ClientRequest reques
     auto response = co_await held->send(std::move(request), std::move(scope));
     if (!response) co_return our_trouble(std::move(response).error());
     co_return std::move(*response);
+}
+
+net::Async<Result<net::ClientResponse>> Upstream::push(net::ClientRequest request, std::string repository,
+                                                       std::string scope) const {
+    CONSIGN_CO_CHECK(co_await prepare(repository));
+    CONSIGN_CO_TRY(first, co_await send(request, repository, scope));
+    if (first.status != 404) co_return std::move(first);
+    first.body.reset();
+    CONSIGN_CO_CHECK(co_await prepare(repository, true));
+    co_return co_await send(std::move(request), std::move(repository), std::move(scope));
 }
 
 net::Async<Result<net::ClientResponse>> Upstream::send_once(net::ClientRequest request,

@@ -15,7 +15,7 @@ class Upstream {
     RegistryAccount& account() const { return account_; }
     /// Has the repository made if it is not there. A login that is refused is never the caller's fault, here
     /// and below: unavailable.
-    net::Async<Result<void>> prepare(std::string repository) const;
+    net::Async<Result<void>> prepare(std::string repository, bool anew = false) const;
     /// With our login, as RegistryClient sends. `repository` as it is upstream.
     net::Async<Result<net::ClientResponse>> send(net::ClientRequest request, std::string repository,
                                                  std::string scope) const;
@@ -24,6 +24,10 @@ class Upstream {
     net::Async<Result<net::ClientResponse>> send_once(net::ClientRequest request, std::string repository,
                                                       std::string scope) const;
     net::ClientRequest request(net::Verb verb, std::string target) const;
+    /// send() to where something is pushed, of a body that can be sent again: prepares it first, and anew
+    /// when the answer is 404.
+    net::Async<Result<net::ClientResponse>> push(net::ClientRequest request, std::string repository,
+                                                 std::string scope) const;
 
     /// unavailable instead of what is about a login: that is not the caller's.
     std::unexpected<Error> our_trouble(Error error) const;

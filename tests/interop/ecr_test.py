@@ -198,6 +198,15 @@ class Gateway(AwsCase):
         self.assertEqual(request(f"{base}/blobs/uploads/", "POST", b"", headers=bearer).status, 403)
         self.assertEqual(request(f"{w.url}/v2/shop/b/manifests/{artifact['digest']}", headers=bearer).status, 403)
 
+    def test_a_repository_that_somebody_removed_is_made_again(self):
+        w = self.world
+        publish(w, w.dir / "gone", "gone", "1", {"a": component()})
+        self.assertEqual(request(f"{self.cloud.urls['api']}/_remove/vendor/gone/a").body, b"true")
+        publish(w, w.dir / "gone", "gone", "2", {"a": component(files={"more": "more"})})
+        made = [one for one in self.cloud.seen(action="CreateRepository", status=200)
+                if one["created"]["repositoryName"] == "vendor/gone/a"]
+        self.assertEqual(len(made), 2)
+
     def test_a_build_agent_and_an_uploaded_source_need_no_credential_of_aws(self):
         w = self.world
         file = write_app(w.dir / "side", "side", {"a": component()})

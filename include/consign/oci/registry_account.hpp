@@ -49,8 +49,9 @@ class RegistryAccount {
     /// Our own login, good for all repositories that we may use; kept and renewed. `repository` as it is
     /// there.
     net::Async<Result<Login>> login(std::string repository);
-    /// Has the repository made if the registry wants that and it is not there. Before a push.
-    net::Async<Result<void>> prepare(std::string repository);
+    /// Has the repository made if the registry wants that and it is not there. Before a push. That it is
+    /// there is remembered; `anew`: look again, somebody may have removed it.
+    net::Async<Result<void>> prepare(std::string repository, bool anew = false);
     /// A login that reads this one repository and nothing else, for at most 15 minutes. `who` goes into the
     /// session's name, for CloudTrail. unsupported, except for ECR with a pull role.
     net::Async<Result<Login>> pull_login(std::string repository, std::string who);
@@ -59,7 +60,7 @@ class RegistryAccount {
   protected:
     RegistryAccount(net::Executor executor, net::Url url, std::string prefix, AccountOptions options);
     virtual net::Async<Result<Login>> do_login(std::string repository) = 0;
-    virtual net::Async<Result<void>> do_prepare(std::string repository) = 0;
+    virtual net::Async<Result<void>> do_prepare(std::string repository, bool anew) = 0;
     virtual net::Async<Result<Login>> do_pull_login(std::string repository, std::string who) = 0;
 
   private:

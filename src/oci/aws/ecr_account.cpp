@@ -26,7 +26,8 @@ class EcrAccount final : public RegistryAccount {
         co_return co_await login_.get([this] { return fetch_login(); });
     }
 
-    net::Async<Result<void>> do_prepare(std::string repository) override {
+    net::Async<Result<void>> do_prepare(std::string repository, bool anew) override {
+        if (anew) arns_.erase(repository);
         CONSIGN_CO_CHECK(co_await ensure(std::move(repository)));
         co_return Result<void>{};
     }
@@ -76,9 +77,13 @@ class EcrAccount final : public RegistryAccount {
     }
 
     net::Async<Result<Login>> fetch_login() {
-        CONSIGN_CO_TRY(api, co_await ecr());
+        // ECR says 12 hours, but does not promise that a login outlives the session that it was made with.
+        CONSIGN_CO_TRY(credentials, co_await chain_.get());
+        CONSIGN_CO_TRY(api, co_await ecr(credentials));
         CONSIGN_CO_TRY(authorization, co_await api.authorization());
-        co_return login_of(authorization);
+        auto login = login_of(authorization);
+        if (credentials.expires_at) login.expires_at = std::min(*login.expires_at, *credentials.expires_at);
+        co_return login;
     }
 
     void know(const EcrRepository& repository) {

@@ -178,6 +178,7 @@ const api = http.createServer(async (request, response) => {
   const seen = { service: request.url.startsWith("/sts") ? "sts" : "ecr" };
   const body = await read(request);
   if (request.url === "/_seen") return response.end(JSON.stringify(requests));
+  if (request.url.startsWith("/_remove/")) return response.end(String(repositories.delete(request.url.slice(9))));
   let [status, type, text] = [500, "text/plain", ""];
   try {
     [status, type, text] = await (seen.service === "sts" ? sts : ecr)(request, body, seen);
