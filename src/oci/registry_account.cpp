@@ -3,6 +3,7 @@
 #include "consign/oci/credentials.hpp"
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/this_coro.hpp>
 
 namespace consign::oci {
 
@@ -52,12 +53,14 @@ class PlainAccount final : public RegistryAccount {
     std::map<std::string, Kept> logins_;
 };
 
-/// Runs on another thread's executor and comes back. Not cancelled: cancelling across threads is a race, and
-/// every request below has a deadline.
+/// Runs where the account lives and comes back. On another thread it is not cancelled: cancelling across
+/// threads is a race, and every request below has a deadline.
 template <class T>
-net::Async<Result<T>> run_on(net::Executor executor, net::Async<Result<T>> work) {
+net::Async<Result<T>> run_on(net::Executor home, net::Async<Result<T>> work) {
+    const net::Executor here = co_await net::asio::this_coro::executor;
+    if (here == home) co_return co_await std::move(work);
     co_return co_await net::asio::co_spawn(
-        executor, std::move(work),
+        home, std::move(work),
         net::asio::bind_cancellation_slot(net::asio::cancellation_slot(), net::use_async));
 }
 
