@@ -18,6 +18,7 @@ class RunContext final : public JobContext {
     void end_step(protocol::StepState state, std::string_view detail) override;
     Result<protocol::PullToken> pull_token() override;
     Result<std::string> access_token() override;
+    const net::Url& ims() const override { return run_.environment_.ims.url(); }
     net::IoThread& io() override { return run_.environment_.io; }
     net::Client& http() override { return run_.environment_.http; }
     const std::filesystem::path& data() const override { return run_.environment_.data; }

@@ -2,6 +2,7 @@
 #include "build/builder.hpp"
 #include "consign/build/build.hpp"
 #include "consign/protocol/naming.hpp"
+#include "consign/protocol/vendor_registry.hpp"
 
 namespace consign::build {
 namespace {
@@ -121,7 +122,7 @@ Result<std::vector<protocol::BuildView>> build_here(const BuildHere& request, st
     Ims ims(url, request);
     CONSIGN_TRY(app, ims.get<protocol::AppView>("/v1/apps/" + net::percent_encode(request.app), stop));
     CONSIGN_TRY(status, ims.get<protocol::StatusView>("/v1/status", stop));
-    CONSIGN_TRY(registry, net::Url::parse(status.registry));
+    CONSIGN_TRY(registry, protocol::vendor_registry(status.registry, url));
     CONSIGN_TRY(components, wanted(app, request.component));
     Run run(request, ims, app, registry, stop);
     std::vector<protocol::BuildView> views;

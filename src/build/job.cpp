@@ -2,6 +2,7 @@
 #include "build/builder.hpp"
 #include "build/patience.hpp"
 #include "consign/build/build.hpp"
+#include "consign/protocol/vendor_registry.hpp"
 
 namespace consign::build {
 namespace {
@@ -41,7 +42,7 @@ Result<SourceTree> fetch_source(agent::JobContext& job, const protocol::BuildSpe
 Result<protocol::BuildResult> build(agent::JobContext& job) {
     CONSIGN_TRY(spec, json::decode<protocol::BuildSpec>(job.lease().spec));
     CONSIGN_TRY(builder, builder_for(spec.component.type));
-    CONSIGN_TRY(registry, net::Url::parse(spec.registry));
+    CONSIGN_TRY(registry, protocol::vendor_registry(spec.registry, job.ims()));
     job.begin_step("fetch source");
     CONSIGN_TRY(source, fetch_source(job, spec, registry));
     if (job.stop().stop_requested()) return fail(Code::cancelled, "the build was stopped");

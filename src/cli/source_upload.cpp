@@ -2,6 +2,7 @@
 #include "consign/artifact/component.hpp"
 #include "consign/oci/remote.hpp"
 #include "consign/protocol/naming.hpp"
+#include "consign/protocol/vendor_registry.hpp"
 #include <format>
 
 namespace consign::cli {
@@ -35,7 +36,7 @@ Result<protocol::ArtifactRef> upload_source(Context& context, const std::string&
                     "paths in consign.toml are relative to --source, by default the current directory");
 
     CONSIGN_TRY(connection, context.connect());
-    CONSIGN_TRY(url, net::Url::parse(registry));
+    CONSIGN_TRY(url, protocol::vendor_registry(registry, connection->api().base()));
     CONSIGN_TRY(scratch, TemporaryDirectory::make("consign-source-"));
     CONSIGN_TRY(layer, artifact::pack_directory(directory, scratch.path() / "source.tar.zst"));
     context.note(std::format("{}: packed {} ({} entries, {})", name, directory.string(), layer.entries,

@@ -1,5 +1,6 @@
 #include "install/sync.hpp"
 #include "consign/oci/remote.hpp"
+#include "consign/protocol/vendor_registry.hpp"
 #include <format>
 
 namespace consign::install {
@@ -87,16 +88,16 @@ Result<std::string> sync_artifact(agent::JobContext& context, oci::Repository& l
     if (token.digest != artifact.digest || token.repository != artifact.repository)
         return fail(Code::failed, "the pull token is for " + token.repository + "@" + token.digest.str() +
                                       ", the job for " + artifact.repository + "@" + artifact.digest.str());
-    CONSIGN_TRY(url, net::Url::parse(token.registry));
+    CONSIGN_TRY(url, protocol::vendor_registry(token.registry, context.ims()));
     context.log("copying " + artifact.repository + "@" + artifact.digest.str() + " from " + url.origin() +
                 "\n");
     oci::RemoteOptions remote{
         .registry = url, .username = token.username, .password = Secret<std::string>(token.password)};
     remote.one_time_password = true;
-    auto progress = context.io().run(pull(context.http(), std::move(remote),
-                                          name_at(url, artifact.repository), local, artifact.digest,
-                                          tag_of(release), context.data() / "transfers"),
-                                     context.stop());
+    auto progress =
+        context.io().run(pull(context.http(), std::move(remote), name_at(url, artifact.repository), local,
+                              artifact.digest, tag_of(release), context.data() / "transfers"),
+                         context.stop());
     if (!progress)
         return std::unexpected(
             with_context(progress.error(), "cannot copy the artifact from " + url.origin()));

@@ -31,6 +31,8 @@ class JobContext {
     /// The agent's own access token (password for the vendor registry); build agents only.
     virtual Result<std::string> access_token() = 0;
 
+    /// Where this agent reaches its IMS.
+    virtual const net::Url& ims() const = 0;
     virtual net::IoThread& io() = 0;
     virtual net::Client& http() = 0; ///< for coroutines that io() runs
     virtual const std::filesystem::path& data() const = 0;

@@ -68,6 +68,7 @@ class FakeJob final : public agent::JobContext {
     void end_step(protocol::StepState, std::string_view) override {}
     Result<protocol::PullToken> pull_token() override { return fail(Code::unsupported, "not for builds"); }
     Result<std::string> access_token() override { return "secret"; }
+    const net::Url& ims() const override { return ims_url; }
     net::IoThread& io() override { return site_.io; }
     net::Client& http() override { return *site_.client; }
     const fs::path& data() const override { return scratch_; }
@@ -76,6 +77,7 @@ class FakeJob final : public agent::JobContext {
     std::string logged;
     std::vector<std::string> steps, secrets;
     std::stop_source stopper;
+    net::Url ims_url = net::Url::parse("http://127.0.0.1:8400").value();
 
   private:
     oci::testing::Site& site_;
@@ -208,6 +210,16 @@ TEST_CASE_METHOD(Fixture, "a build that cannot be done fails with the reason, in
     REQUIRE(outcome.error);
     CHECK_THAT(outcome.error->message, Catch::Contains(want));
     CHECK_THAT(job.logged, Catch::Contains("failed: "));
+}
+
+TEST_CASE_METHOD(Fixture, "an IMS that is reached over https cannot have credentials sent out in the clear",
+                 "[build]") {
+    FakeJob job(site, directory.path() / "scratch", spec_of(*this, upload(root / "web")));
+    job.ims_url = net::Url::parse("https://ims.example").value();
+    const auto outcome = run_job(job);
+    REQUIRE(outcome.error);
+    CHECK(outcome.error->code == Code::permission_denied);
+    CHECK(outcome.error->message.contains("without TLS, at " + site.base()));
 }
 
 TEST_CASE_METHOD(Fixture, "a stopped build ends as cancelled", "[build]") {

@@ -81,7 +81,7 @@ class FakeContext final : public agent::JobContext {
     void begin_step(std::string_view name) override { steps.emplace_back(name); }
     void end_step(protocol::StepState state, std::string_view detail) override {
         last_state = state;
-        last_detail = detail;
+        details.emplace_back(detail);
     }
     Result<protocol::PullToken> pull_token() override {
         ++tokens;
@@ -89,6 +89,7 @@ class FakeContext final : public agent::JobContext {
         return fail(Code::unavailable, "this test has no vendor registry");
     }
     Result<std::string> access_token() override { return fail(Code::permission_denied, "build agents only"); }
+    const net::Url& ims() const override { return ims_url; }
     net::IoThread& io() override { return io_; }
     net::Client& http() override { return http_; }
     const fs::path& data() const override { return data_; }
@@ -99,9 +100,10 @@ class FakeContext final : public agent::JobContext {
     std::string text;
     std::vector<std::string> secrets, steps;
     protocol::StepState last_state = protocol::StepState::running;
-    std::string last_detail;
+    std::vector<std::string> details; ///< of the steps that ended
     int tokens = 0;
     std::optional<protocol::PullToken> token;
+    net::Url ims_url = net::Url::parse("http://127.0.0.1:8400").value();
 
   private:
     protocol::Lease lease_;
