@@ -203,7 +203,7 @@ void Service::begin_stopping(Steady::time_point now, bool crashed) {
 
 void Service::signal_all(int signal) {
     if (pid_ > 0) ::kill(-pid_, signal);
-    for (const auto pid : lock_holders(paths_)) ::kill(pid, signal);
+    signal_lock_holders(paths_, signal);
 }
 
 /// Over when the leader has ended and nobody holds the lock. A wrapper script dies of SIGTERM at once while

@@ -41,16 +41,35 @@ bool runs_our_program(pid_t pid) {
     return !error && theirs == ours;
 }
 
-bool has_open(pid_t pid, const struct stat& file) {
+/// proc_pid_fdinfo(5): a descriptor has a "lock:" line only if the flock was taken through its own open file
+/// description, here or in a process that it was inherited from. Whoever opened the file anew (a backup, a
+/// curious tail) has none.
+bool shows_flock(const fs::path& fdinfo) {
+    const auto text = read_file(fdinfo, 64u << 10);
+    if (!text) return false;
+    std::istringstream lines(*text);
+    for (std::string line; std::getline(lines, line);)
+        if (line.starts_with("lock:") && line.contains(" FLOCK ")) return true;
+    return false;
+}
+
+bool holds_lock(pid_t pid, const struct stat& file) {
+    const fs::path process = "/proc/" + std::to_string(pid);
     std::error_code error;
-    fs::directory_iterator it("/proc/" + std::to_string(pid) + "/fd", error);
+    fs::directory_iterator it(process / "fd", error);
     for (; !error && it != fs::directory_iterator(); it.increment(error)) {
         struct stat open_file{};
         if (::stat(it->path().c_str(), &open_file) == 0 && open_file.st_dev == file.st_dev &&
-            open_file.st_ino == file.st_ino)
+            open_file.st_ino == file.st_ino && shows_flock(process / "fdinfo" / it->path().filename()))
             return true;
     }
     return false;
+}
+
+/// A child of ours that has not yet exec'ed has the lock for a moment only because fork copied it.
+bool is_our_fork(pid_t pid) {
+    const auto stat = stat_of(pid);
+    return stat && stat->parent == ::getpid() && runs_our_program(pid);
 }
 
 } // namespace
@@ -105,12 +124,19 @@ std::vector<pid_t> lock_holders(const ComponentPaths& paths) {
         pid_t pid = 0;
         const auto [rest, problem] = std::from_chars(name.data(), name.data() + name.size(), pid);
         if (problem != std::errc() || rest != name.data() + name.size() || pid == ::getpid()) continue;
-        if (!has_open(pid, file)) continue;
-        const auto stat = stat_of(pid);
-        if (stat && stat->parent == ::getpid() && runs_our_program(pid)) continue;
-        out.push_back(pid);
+        if (holds_lock(pid, file) && !is_our_fork(pid)) out.push_back(pid);
     }
     return out;
+}
+
+void signal_lock_holders(const ComponentPaths& paths, int signal) {
+    struct stat file{};
+    if (::stat(paths.service_lock().c_str(), &file) != 0) return;
+    for (const auto pid : lock_holders(paths)) {
+        const auto pidfd = open_pidfd(pid);
+        // Asked again: now the number cannot change hands unseen.
+        if (pidfd && holds_lock(pid, file)) ::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0);
+    }
 }
 
 Fd open_pidfd(pid_t pid) {

@@ -33,9 +33,10 @@ const std::string& boot_id();
 
 /// The lock, close-on-exec; nullopt: somebody holds it.
 Result<std::optional<Fd>> try_service_lock(const ComponentPaths& paths);
-/// Processes that have the lock file open, found in /proc. Ours are left out, and children of ours that have
-/// not yet exec'ed: those hold it for a moment only because fork copied it.
+/// Processes that hold the lock, found in /proc; having the file open is not enough. We are left out, and
+/// children of ours that have not yet exec'ed: those hold it for a moment only because fork copied it.
 std::vector<pid_t> lock_holders(const ComponentPaths& paths);
+void signal_lock_holders(const ComponentPaths& paths, int signal);
 
 /// Readable once the process has ended; invalid if there is no such process.
 Fd open_pidfd(pid_t pid);

@@ -164,6 +164,33 @@ TEST_CASE("stopping a service leaves no child of it, in its group or out of it")
     CHECK(lock_holders(fixture.paths).empty());
 }
 
+TEST_CASE("a stranger who merely opened a service's lock file is not taken for a part of it") {
+    Fixture fixture;
+    const auto supervisor = fixture.supervisor();
+    // The stray outlives its leader and asks for the lock's holders to be looked up.
+    REQUIRE(supervisor->run("web", fixture.shell("setsid sh -c 'echo $$ > stray; exec sleep 1000' & wait")));
+    const auto stray = pid_in(fixture.paths.home / "stray");
+    Command reader{.argv = {"/bin/sh", "-c", "echo $$ > reader; exec sleep 1000 < \"$1\"", "sh",
+                            fixture.paths.service_lock().string()},
+                   .directory = fixture.paths.home,
+                   .environment = minimal_environment()};
+    auto stranger = Subprocess::spawn(std::move(reader));
+    REQUIRE(stranger);
+    const auto pid = pid_in(fixture.paths.home / "reader");
+    REQUIRE(eventually([&] {
+        std::error_code error;
+        return fs::read_symlink("/proc/" + std::to_string(pid) + "/fd/0", error) ==
+               fixture.paths.service_lock();
+    }));
+    CHECK(std::ranges::contains(lock_holders(fixture.paths), stray));
+    CHECK_FALSE(std::ranges::contains(lock_holders(fixture.paths), pid));
+
+    REQUIRE(supervisor->stop("web"));
+    CHECK(eventually([&] { return !lives(stray); }));
+    CHECK(lives(pid));
+    ::kill(pid, SIGKILL);
+}
+
 TEST_CASE("what a crashed service leaves behind is gone before it is started again") {
     Fixture fixture;
     const auto supervisor = fixture.supervisor();
