@@ -209,9 +209,9 @@ TEST_CASE_METHOD(Fixture, "an assertion says who, for whom, and is good once and
 TEST_CASE_METHOD(Fixture, "a refused access token is replaced once, without a word", "[agent]") {
     const auto agent = open();
     Running running(*agent, handlers);
-    REQUIRE(ims.wait([&] { return ims.polls.size() == 1; }));
+    REQUIRE(ims.wait([&] { return ims.polls.size() == 2; })); // the second one is parked
     ims.change([&] { ims.good_tokens.clear(); });
-    REQUIRE(ims.wait([&] { return ims.polls.size() >= 2 && !ims.good_tokens.empty(); }));
+    REQUIRE(ims.wait([&] { return ims.polls.size() >= 3 && !ims.good_tokens.empty(); }));
     CHECK(running.stop());
 }
 
@@ -458,7 +458,7 @@ TEST_CASE_METHOD(Fixture, "on stop a running job is stopped and its lease given 
 TEST_CASE_METHOD(Fixture, "stopping an idle agent does not wait for its parked poll", "[agent]") {
     const auto agent = open();
     Running running(*agent, handlers);
-    REQUIRE(ims.wait([&] { return ims.polls.size() == 1; }));
+    REQUIRE(ims.wait([&] { return ims.polls.size() == 2; }));
     const auto before = std::chrono::steady_clock::now();
     CHECK(running.stop());
     CHECK(std::chrono::steady_clock::now() - before < 5s);

@@ -115,3 +115,55 @@ TEST_CASE_METHOD(Fixture, "two attempts of one job never run at the same time", 
     CHECK(most == 1);
     CHECK(running.stop());
 }
+
+TEST_CASE_METHOD(Fixture, "an idle session knows that it is connected before its parked poll is answered",
+                 "[agent]") {
+    std::atomic<int> connected = 0;
+    Running running(*this, {.on_connected = [&]() -> Result<void> {
+        ++connected;
+        ims.change([] {});
+        return {};
+    }});
+    CHECK(ims.wait([&] { return connected == 1; }));
+    REQUIRE(ims.wait([&] { return ims.polls.size() == 2; }));
+    CHECK(ims.polls[0].wait_s == 0);
+    CHECK(ims.polls[1].wait_s == 50);
+    CHECK(running.stop());
+    CHECK(connected == 1);
+}
+
+TEST_CASE_METHOD(Fixture, "a refusal that ends the agent says why and what to do", "[agent]") {
+    struct Row {
+        const char* path;
+        Error refusal;
+        std::string message, hint;
+    };
+    const std::string not_accepted = "the IMS does not accept this agent: ";
+    const auto row = GENERATE_COPY(values<Row>({
+        // The IMS knows better than we what is wrong: a wrong clock is not cured by enrolling anew.
+        {"/v1/token",
+         {Code::unauthenticated, "the agent's clock is 1 h behind", "synchronise the clocks (NTP)"},
+         not_accepted + "no access token: the agent's clock is 1 h behind",
+         "synchronise the clocks (NTP)"},
+        {"/v1/token",
+         {Code::unauthenticated, "its signature is wrong", ""},
+         not_accepted + "no access token: its signature is wrong",
+         "if the agent was revoked or the IMS is a new one: remove agent.json from the data directory and "
+         "enrol "
+         "with a new token"},
+        {"/v1/agent/poll",
+         {Code::session_superseded, "a newer session took over", ""},
+         "a newer session took over",
+         "run one process per data directory, and do not copy it"},
+        {"/v1/agent/poll",
+         {Code::permission_denied, "agents of this install are suspended", "ask the vendor"},
+         not_accepted + "agents of this install are suspended",
+         "ask the vendor"},
+    }));
+    ims.fault(row.path, net::problem(row.refusal));
+    const auto ended = Running(*this, {}).join();
+    REQUIRE_FALSE(ended);
+    CHECK(ended.error().code == row.refusal.code);
+    CHECK(ended.error().message == row.message);
+    CHECK(ended.error().hint == row.hint);
+}
