@@ -136,6 +136,16 @@ OptionSpec positional(std::string value, std::string help, std::string& into) {
 OptionSpec positionals(std::string value, std::string help, std::vector<std::string>& into) {
     return required(option({}, std::move(value), std::move(help), into));
 }
+OptionSpec for_commands(OptionSpec spec) {
+    spec.for_commands = true;
+    return spec;
+}
+
+bool serves(const OptionSpec& option, std::size_t depth, const std::vector<const CommandSpec*>& path) {
+    if (depth + 1 == path.size()) return true;
+    return !option.positional() && (depth == 0 || option.for_commands);
+}
+
 OptionSpec required(OptionSpec spec) {
     spec.required = true;
     return spec;

@@ -26,6 +26,7 @@ struct OptionSpec {
     bool required = false;
     bool repeated = false;
     bool command_line_only = false; ///< neither CONSIGN_* nor the file sets it
+    bool for_commands = false;      ///< serves the commands below its own, too
 
     bool positional() const { return names.empty(); }
     bool is_switch() const { return value.empty(); }
@@ -57,6 +58,11 @@ OptionSpec toggle(std::string names, std::string help, bool& into);
 OptionSpec positional(std::string value, std::string help, std::string& into); ///< required
 OptionSpec positionals(std::string value, std::string help, std::vector<std::string>& into);
 OptionSpec required(OptionSpec spec);
+OptionSpec for_commands(OptionSpec spec);
+
+/// Whether the last command of `path` takes this option of the command at `depth`: its own, the root's (the
+/// global flags), and those in between that say so.
+bool serves(const OptionSpec& option, std::size_t depth, const std::vector<const CommandSpec*>& path);
 
 /// "90s", "30m", "1h", "7d".
 Result<std::chrono::seconds> parse_duration(std::string_view text);

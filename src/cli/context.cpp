@@ -37,7 +37,8 @@ std::vector<OptionSpec> global_options(GlobalFlags& flags) {
     auto help = toggle("-h,--help", "this help, or that of a command", flags.help);
     auto version = toggle("--version", "the version", flags.version);
     help.command_line_only = version.command_line_only = true;
-    return {option("--url", "URL", "the IMS; default http://127.0.0.1:8400", flags.url),
+    return {option("--url", "URL", "where the management server (IMS) is; default http://127.0.0.1:8400",
+                   flags.url),
             std::move(token),
             std::move(token_file),
             choice("-o,--output", "FORMAT", "how results are printed", flags.output, {"table", "json"}),

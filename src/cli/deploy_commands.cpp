@@ -95,7 +95,8 @@ CommandSpec deploy_command() {
             .examples = {"consign deploy acme --wait", "consign deploy acme --release 1.1 --component web",
                          "consign deploy show dep_01J…"},
             .options = {positional("INSTALL", "the install's name", flags->request.install),
-                        option("--release", "V", "its version; default the newest", flags->request.release),
+                        option("--release", "V", "the release to bring it to; default the newest",
+                               flags->request.release),
                         option("--component", "C", "only this component", flags->request.component),
                         toggle("--wait", "wait for its end; exit code 7 when it failed", flags->wait)},
             .commands =

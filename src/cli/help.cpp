@@ -40,10 +40,10 @@ std::string two_columns(const Lines& lines) {
     return out;
 }
 
-Lines flag_lines(const CommandSpec& command) {
+Lines flag_lines(const std::vector<const CommandSpec*>& path, std::size_t depth) {
     Lines lines;
-    for (const auto& option : command.options)
-        if (!option.positional())
+    for (const auto& option : path[depth]->options)
+        if (!option.positional() && serves(option, depth, path))
             lines.emplace_back(option.display(), option.help + (option.required ? " (needed)" : ""));
     return lines;
 }
@@ -65,6 +65,9 @@ std::string usage_line(const std::vector<const CommandSpec*>& path) {
 
 std::string overview(const CommandSpec& root, const std::string& version) {
     std::string out = "consign " + version + ": your software, in your customers' accounts\n";
+    out += "\nTo begin: 'consign ims --data DIR' starts a server and prints the owner's token; the other "
+           "commands\n"
+           "take it as CONSIGN_TOKEN, or its file DIR/owner.token as CONSIGN_TOKEN_FILE.\n";
     for (const auto& purpose : purposes()) {
         Lines lines;
         for (const auto& name : purpose.commands)
@@ -73,7 +76,7 @@ std::string overview(const CommandSpec& root, const std::string& version) {
                 lines.emplace_back(found->name, found->summary);
         out += std::format("\n{}\n{}", purpose.title, two_columns(lines));
     }
-    out += "\nGlobal flags\n" + two_columns(flag_lines(root));
+    out += "\nGlobal flags\n" + two_columns(flag_lines({&root}, 0));
     out += "\nEvery flag can also be set as CONSIGN_<FLAG> (CONSIGN_URL) or in the file of --config; flags "
            "beat the\n"
            "environment, the environment beats the file.\n"
@@ -98,10 +101,9 @@ std::string help_of(const std::vector<const CommandSpec*>& path) {
     for (const auto& option : command.options)
         if (option.positional()) arguments.emplace_back(option.display(), option.help);
     if (!arguments.empty()) out += "\nArguments\n" + two_columns(arguments);
-    Lines flags = flag_lines(command);
-    // `build-agent build` takes --ims of `build-agent` too; the root's are the global ones.
-    for (std::size_t i = 1; i + 1 < path.size(); ++i)
-        if (path[i]->run) std::ranges::copy(flag_lines(*path[i]), std::back_inserter(flags));
+    Lines flags;
+    for (auto depth = path.size(); --depth > 0;) // its own first; the root's are the global ones
+        std::ranges::copy(flag_lines(path, depth), std::back_inserter(flags));
     if (!flags.empty()) out += "\nFlags\n" + two_columns(flags);
     auto examples = command.examples;
     for (const auto& child : command.commands)

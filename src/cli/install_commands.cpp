@@ -106,10 +106,12 @@ CommandSpec install_command() {
         .summary = "Customers' instances of an app",
         .commands = {
             {.name = "create",
-             .summary = "Make an install",
+             .summary = "Add a customer: an install of an app",
              .examples =
                  {"consign install create acme --app shop --input port=8080 --input 'hosts=[\"a\",\"b\"]'"},
-             .options = {name(), required(option("--app", "APP", "the app", flags->app)), inputs()},
+             .options = {name(),
+                         required(option("--app", "APP", "which app it is an install of", flags->app)),
+                         inputs()},
              .run = [flags](Context& context) { return create(context, *flags); }},
             {.name = "list",
              .summary = "All installs",

@@ -116,7 +116,7 @@ CommandSpec job_command() {
                  .options = {id()},
                  .run = [flags](Context& context) { return act(context, flags->id, "cancel"); }},
                 {.name = "retry",
-                 .summary = "Run a job again that did not succeed",
+                 .summary = "Run a job that did not succeed once more",
                  .examples = {"consign job retry job_01J…"},
                  .options = {id()},
                  .run = [flags](Context& context) { return act(context, flags->id, "retry"); }},

@@ -47,12 +47,12 @@ CommandSpec ims_command() {
     flags->data = "./consign-ims";
     return {
         .name = "ims",
-        .summary = "Run the management server; the first run on an empty directory creates the vendor",
+        .summary = "Run the management server (IMS); its first run creates the vendor and the owner's token",
         .examples = {"consign ims --data /var/lib/consign",
                      "consign ims --listen 0.0.0.0:8400 --tls-cert ims.pem --tls-key ims.key --public-url "
                      "https://ims.example:8400"},
         .options = {option("--data", "DIR", "where everything is kept; default ./consign-ims", flags->data),
-                    option("--listen", "HOST:PORT", "default 127.0.0.1:8400", flags->listen),
+                    option("--listen", "HOST:PORT", "where to serve; default 127.0.0.1:8400", flags->listen),
                     option("--tls-cert", "FILE", "PEM certificate chain; with --tls-key: serve https",
                            flags->tls_cert),
                     option("--tls-key", "FILE", "PEM private key", flags->tls_key),
@@ -100,7 +100,8 @@ CommandSpec build_agent_command() {
         .summary = "Run a build agent: components become artifacts in the vendor registry",
         .examples = {"consign build-agent --ims http://127.0.0.1:8400 --enroll TOKEN",
                      "consign build-agent --once"},
-        .options = {option("--ims", "URL", "the IMS; remembered after the first run", flags->ims),
+        .options = {for_commands(
+                        option("--ims", "URL", "the IMS; remembered after the first run", flags->ims)),
                     option("--enroll", "TOKEN",
                            "one-use token of 'consign agent enroll', for the first run; "
                            "CONSIGN_ENROLL keeps it out of the process list",

@@ -58,9 +58,10 @@ std::string suggestion(std::string_view word, const std::vector<std::string>& ca
 std::unexpected<Error> unexpected_word(const std::string& word, const std::vector<const CommandSpec*>& path) {
     std::vector<std::string> candidates;
     if (word.starts_with('-')) {
-        for (const auto* command : path)
-            for (const auto& option : command->options)
-                if (!option.positional()) candidates.push_back("--" + option.long_name());
+        for (std::size_t depth = 0; depth < path.size(); ++depth)
+            for (const auto& option : path[depth]->options)
+                if (!option.positional() && serves(option, depth, path))
+                    candidates.push_back("--" + option.long_name());
         const auto flag = word.substr(0, word.find('='));
         return fail(Code::invalid_argument, std::format("'{}' has no flag '{}'", words_of(path), flag),
                     suggestion(flag, candidates, path));
@@ -129,12 +130,17 @@ std::string early(const CommandSpec& root, const std::string& long_name, const O
 }
 
 Result<void> assign_all(const Invocation& invocation, const Options& options, const Sources& sources) {
-    for (const auto* command : invocation.path)
+    for (std::size_t depth = 0; depth < invocation.path.size(); ++depth) {
+        const auto* command = invocation.path[depth];
         for (const auto& spec : command->options) {
             const auto* parsed = options.at(&spec);
-            // `build list extra`: the positional belongs to `build`, but `build list` is what was asked for.
-            if (spec.positional() && command != invocation.path.back()) {
-                if (parsed->count() > 0) return unexpected_word(parsed->results().front(), invocation.path);
+            // `build list extra`, `build list --wait`: they belong to `build`, but `build list` was asked
+            // for.
+            if (!serves(spec, depth, invocation.path)) {
+                if (parsed->count() > 0)
+                    return unexpected_word(spec.positional() ? parsed->results().front()
+                                                             : "--" + spec.long_name(),
+                                           invocation.path);
                 continue;
             }
             const auto value = given(spec, *parsed, sources);
@@ -145,6 +151,7 @@ Result<void> assign_all(const Invocation& invocation, const Options& options, co
                             std::format("'{}' needs {}", words_of(invocation.path), spec.display()),
                             spec.help + "; " + see_help(invocation.path));
         }
+    }
     return {};
 }
 

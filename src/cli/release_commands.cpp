@@ -49,13 +49,14 @@ CommandSpec release_command() {
                 {.name = "create",
                  .summary = "Release the newest successful build of each component",
                  .examples = {"consign release create shop --version 1.0"},
-                 .options = {positional("APP", "the app", *app),
-                             option("--version", "V", "its name; default the next whole number", *version)},
+                 .options = {positional("APP", "the app's name", *app),
+                             option("--version", "V",
+                                    "the name of the release; default the next whole number", *version)},
                  .run = [app, version](Context& context) { return create(context, *app, *version); }},
                 {.name = "list",
                  .summary = "An app's releases",
                  .examples = {"consign release list shop"},
-                 .options = {positional("APP", "the app", *app)},
+                 .options = {positional("APP", "the app's name", *app)},
                  .run = [app](Context& context) { return list(context, *app); }},
             }};
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <iostream>
+#include <poll.h>
 #include <unistd.h>
 
 namespace consign::cli {
@@ -36,12 +37,20 @@ Console process_console(const GlobalFlags& flags) {
             .colour = !refused};
 }
 
+/// Whether standard output is a pipe or socket that nobody reads any more.
+bool reader_is_gone() {
+    pollfd out{STDOUT_FILENO, POLLOUT, 0};
+    return ::poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLHUP)) != 0;
+}
+
 int run_command(Context& context, const CommandSpec& command) {
     auto result = command.run(context);
     if (!result) {
         context.print_error(result.error());
         return exit_code_of(result.error().code);
     }
+    // `consign … | head`: the reader has what it wanted.
+    if (!context.can_print() && reader_is_gone()) return kReaderGone;
     if (*result == kDone && !context.can_print()) { // a full disk behind `> file` must not look like success
         context.print_error({Code::internal, "cannot write the result to standard output", ""});
         return exit_code_of(Code::internal);

@@ -110,7 +110,7 @@ Result<int> audit(Context& context) {
 
 CommandSpec status_command() {
     return {.name = "status",
-            .summary = "The IMS at a glance",
+            .summary = "The server (IMS), its agents and jobs at a glance",
             .examples = {"consign status"},
             .run = [](Context& context) { return status(context); }};
 }

@@ -98,10 +98,12 @@ Error tls_error(SSL* ssl, std::string_view doing) {
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-        error.hint = "name the CA file that signed the server's certificate";
+        error.hint = "name the CA that signed the server's certificate: --ca-file FILE";
+        break;
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        error.hint = "check the clocks of both machines";
         break;
     case X509_V_ERR_CERT_HAS_EXPIRED:
-    case X509_V_ERR_CERT_NOT_YET_VALID:
         error.hint = "renew the server's certificate, and check the clocks of both machines";
         break;
     case X509_V_ERR_HOSTNAME_MISMATCH:

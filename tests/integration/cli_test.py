@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 
@@ -114,6 +115,23 @@ class Cli(Case):
             self.assertIn("\nExamples\n", text, f"the help of {name} shows examples")
         self.assertGreaterEqual(len(out), 16)
         return out
+
+    def test_a_reader_that_has_enough_is_no_error(self):
+        """consign … | head"""
+        job = self.world.json("deploy", "acme", "--component", "a", "--wait")["jobs"][0]["id"]
+        for args in (["install", "list"], ["-o", "json", "install", "list"], ["logs", job], ["--help"]):
+            with self.subTest(args=args):
+                mine, theirs = os.pipe()
+                os.close(mine)
+                done = subprocess.run([BINARY, *args], env=self.world.env(), stdout=theirs, stderr=subprocess.PIPE, timeout=60)
+                os.close(theirs)
+                self.assertEqual(done.stderr, b"")
+                self.assertIn(done.returncode, (141, -signal.SIGPIPE), "as a shell reports it")
+        with open("/dev/full", "wb") as full:  # a result that was not written is an error
+            done = subprocess.run([BINARY, "install", "list"], env=self.world.env(), stdout=full, stderr=subprocess.PIPE,
+                                  timeout=60)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"standard output", done.stderr)
 
     def test_results_on_stdout_progress_on_stderr(self):
         done = self.world.consign("-o", "json", "install", "create", "quiet", "--app", "shop")

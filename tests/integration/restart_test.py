@@ -1,5 +1,6 @@
 """Crashes, restarts, drains, and starts that must be refused with one clear line."""
 import os
+import re
 import shutil
 import signal
 import socket
@@ -301,6 +302,18 @@ class Refusals(Case):
         said = self.refused("build-agent", "--data", data / "late", "--ims", w.url, env={"CONSIGN_ENROLL": token}, code=4)
         self.assertIn("used already", said)
 
+    def test_an_agent_that_was_revoked(self):
+        w = self.world
+        agent = w.build_agent("revoked")
+        w.consign("agent", "revoke", re.search(r"agent ready agent=(\S+)", agent.text())[1])
+        self.assertEqual(agent.wait(), 4)
+        agent.expected = {4}
+        again = w.start("revoked", "build-agent", "--data", w.dir / "revoked")
+        self.assertEqual(again.wait(), 4)
+        again.expected = {4}
+        for said in (agent.text(), again.text()):
+            self.assertRegex(said, r"consign: the IMS does not accept this agent: .*is revoked\n.*agent\.json")
+
     def test_two_agents_on_one_directory(self):
         w = self.world
         w.build_agent()
@@ -328,6 +341,10 @@ class Tls(Case):
 
         stranger = w.consign("status", env={"CONSIGN_CA_FILE": ""}, expect=6)
         self.assertIn("certificate", stranger.stderr)
+        self.assertIn("--ca-file FILE", stranger.stderr)
+        agent = w.consign("build-agent", "--ims", w.url, "--enroll", "cet_x", "--data", w.dir / "no-ca",
+                          env={"CONSIGN_CA_FILE": ""}, expect=6)
+        self.assertIn("--ca-file FILE", agent.stderr)
         plain = w.consign("--url", w.url.replace("https:", "http:"), "status", expect=6)
         self.assertTrue(plain.stderr.strip())
         for cert, key in (("nowhere.pem", "key.pem"), ("key.pem", "key.pem"), ("cert.pem", "cert.pem")):

@@ -1,5 +1,6 @@
 #include "cli/commands.hpp"
 #include "cli/help.hpp"
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 using namespace consign::cli;
@@ -50,4 +51,23 @@ TEST_CASE("every command says what it does and gives an example that it understa
 TEST_CASE("secrets on the command line come with a warning") {
     GlobalFlags flags;
     CHECK(overview(command_tree(flags), "1").find("process list") != std::string::npos);
+}
+
+TEST_CASE("a command's help names the flags that it takes, and no others") {
+    GlobalFlags flags;
+    const auto tree = command_tree(flags);
+    const auto child = [](const CommandSpec& of, std::string_view name) {
+        return &*std::ranges::find(of.commands, name, &CommandSpec::name);
+    };
+    const auto* agent = child(tree, "build-agent");
+    const auto ci = help_of({&tree, agent, child(*agent, "build")});
+    CHECK(ci.contains("--source DIR"));
+    CHECK(ci.contains("--ims URL"));
+    for (const auto* useless : {"--enroll", "--data", "--slots", "--once"}) {
+        CAPTURE(useless);
+        CHECK_FALSE(ci.contains(useless));
+        CHECK(help_of({&tree, agent}).contains(useless));
+    }
+    const auto* build = child(tree, "build");
+    CHECK_FALSE(help_of({&tree, build, child(*build, "list")}).contains("--wait"));
 }
