@@ -257,3 +257,25 @@ TEST_CASE("another release than the interrupted one: that is undone first") {
     CHECK(site.current_version() == "1.0");
     CHECK(failed.result.active_release == "1.0");
 }
+
+TEST_CASE(
+    "a component's processes see the inputs that it names, where it names them, and nothing of the agent's") {
+    ::setenv("CONSIGN_ENROLL", "cet_of_the_agent", 1);
+    Site site;
+    Bundle bundle("1.0");
+    bundle.inputs["password"] = "hunter2";
+    bundle.files["provision"] = "#!/bin/sh\nenv > \"$DATA/provision.env\"\n";
+    bundle.files["serve"] = "#!/bin/sh\nenv > \"$DATA/serve.env\"\nexec sleep 1000\n";
+    const auto applied = site.apply(bundle);
+    ::unsetenv("CONSIGN_ENROLL");
+    INFO(applied.message());
+    REQUIRE_FALSE(applied.error);
+    for (const auto* file : {"provision.env", "serve.env"}) {
+        CAPTURE(file);
+        REQUIRE(eventually([&] { return get(site.paths.data() / file).contains("GREETING=hello\n"); }));
+        const auto seen = get(site.paths.data() / file);
+        CHECK_FALSE(seen.contains("hunter2"));
+        CHECK_FALSE(seen.contains("cet_of_the_agent"));
+    }
+    CHECK_FALSE(get(site.paths.state()).contains("hunter2"));
+}
