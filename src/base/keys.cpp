@@ -40,8 +40,6 @@ void must(bool done) { // fails only out of memory, or on a bug
 
 const unsigned char* raw(ByteView bytes) { return reinterpret_cast<const unsigned char*>(bytes.data()); }
 
-Bio bio_of(std::string_view text) { return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size()))); }
-
 std::string text_of(BIO* bio) {
     char* data = nullptr;
     const long size = BIO_get_mem_data(bio, &data);
@@ -75,21 +73,29 @@ bool is_p256(EVP_PKEY* key) {
            std::memcmp(der.data(), kP256Header, sizeof kP256Header) == 0;
 }
 
-std::unexpected<Error> not_p256() {
-    return fail(Code::unsupported, "the key is not a P-256 key with a named curve and an uncompressed point",
-                "make one with: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256");
+/// A key from PEM; `read` is OpenSSL's reader for the kind that `label` names ("PUBLIC KEY").
+template <class Read>
+Result<std::shared_ptr<void>> key_in(std::string_view pem, Read read, const std::string& what,
+                                     const std::string& label) {
+    const Bio bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+    auto key = owned(read(bio.get(), nullptr, no_passphrase, nullptr));
+    if (!key)
+        return fail(Code::invalid_argument, "this is not " + what,
+                    "it starts with -----BEGIN " + label + "-----");
+    if (!is_p256(pkey(key)))
+        return fail(Code::unsupported,
+                    "the key is not a P-256 key with a named curve and an uncompressed point",
+                    "make one with: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256");
+    return key;
 }
 
 } // namespace
 
 Result<PublicKey> PublicKey::from_pem(std::string_view pem) {
     const ErrorQueueGuard guard;
+    CONSIGN_TRY(key, key_in(pem, PEM_read_bio_PUBKEY, "a public key in PEM form", "PUBLIC KEY"));
     PublicKey out;
-    out.key_ = owned(PEM_read_bio_PUBKEY(bio_of(pem).get(), nullptr, no_passphrase, nullptr));
-    if (!out.key_)
-        return fail(Code::invalid_argument, "this is not a public key in PEM form",
-                    "it starts with -----BEGIN PUBLIC KEY-----");
-    if (!is_p256(pkey(out.key_))) return not_p256();
+    out.key_ = std::move(key);
     return out;
 }
 
@@ -129,12 +135,10 @@ PrivateKey PrivateKey::generate() {
 
 Result<PrivateKey> PrivateKey::from_pem(std::string_view pem) {
     const ErrorQueueGuard guard;
+    CONSIGN_TRY(key, key_in(pem, PEM_read_bio_PrivateKey, "a private key in PEM form without a passphrase",
+                            "PRIVATE KEY"));
     PrivateKey out;
-    out.key_ = owned(PEM_read_bio_PrivateKey(bio_of(pem).get(), nullptr, no_passphrase, nullptr));
-    if (!out.key_)
-        return fail(Code::invalid_argument, "this is not a private key in PEM form without a passphrase",
-                    "it starts with -----BEGIN PRIVATE KEY-----");
-    if (!is_p256(pkey(out.key_))) return not_p256();
+    out.key_ = std::move(key);
     const KeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, pkey(out.key_), nullptr));
     must(context != nullptr);
     if (EVP_PKEY_pairwise_check(context.get()) != 1)
@@ -186,7 +190,7 @@ Result<PrivateKey> PrivateKey::load_or_create(const std::filesystem::path& path)
         return key;
     }
     const Secret<std::string> pem(std::move(*found));
-    struct stat status{};
+    struct stat status {};
     if (::stat(path.c_str(), &status) == 0 && (status.st_mode & 077) != 0)
         log::warn("others may read this private key: run chmod 600 on it", {{"path", path.string()}});
     auto key = from_pem(pem.reveal());

@@ -1,11 +1,5 @@
 #include "consign/model/app_config.hpp"
 
 namespace consign::json {
-CONSIGN_JSON_INSTANTIATE(model::Input)
-CONSIGN_JSON_INSTANTIATE(model::Source)
-CONSIGN_JSON_INSTANTIATE(model::HealthProbe)
-CONSIGN_JSON_INSTANTIATE(model::BundleRun)
-CONSIGN_JSON_INSTANTIATE(model::Component)
-CONSIGN_JSON_INSTANTIATE(model::AppConfig)
-CONSIGN_JSON_INSTANTIATE(model::Fault)
+CONSIGN_MODEL_CODECS(CONSIGN_JSON_INSTANTIATE)
 } // namespace consign::json

@@ -182,12 +182,14 @@ struct consign::json::EnumNames<consign::model::InputType> {
 };
 
 // Compiled once, in src/model/codec.cpp: these codecs are the larger part of what their users would compile.
+#define CONSIGN_MODEL_CODECS(X)                                                                              \
+    X(model::Input)                                                                                          \
+    X(model::Source)                                                                                         \
+    X(model::HealthProbe)                                                                                    \
+    X(model::BundleRun)                                                                                      \
+    X(model::Component)                                                                                      \
+    X(model::AppConfig)                                                                                      \
+    X(model::Fault)
 namespace consign::json {
-CONSIGN_JSON_EXTERN(model::Input)
-CONSIGN_JSON_EXTERN(model::Source)
-CONSIGN_JSON_EXTERN(model::HealthProbe)
-CONSIGN_JSON_EXTERN(model::BundleRun)
-CONSIGN_JSON_EXTERN(model::Component)
-CONSIGN_JSON_EXTERN(model::AppConfig)
-CONSIGN_JSON_EXTERN(model::Fault)
+CONSIGN_MODEL_CODECS(CONSIGN_JSON_EXTERN)
 } // namespace consign::json

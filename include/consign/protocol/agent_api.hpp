@@ -199,17 +199,19 @@ struct PullToken {
 
 // Compiled once, in src/protocol/agent_codec.cpp: these codecs are the larger part of what their users would
 // compile.
+#define CONSIGN_AGENT_API_CODECS(X)                                                                          \
+    X(protocol::EnrollRequest)                                                                               \
+    X(protocol::EnrollResponse)                                                                              \
+    X(protocol::TokenResponse)                                                                               \
+    X(protocol::PollRequest)                                                                                 \
+    X(protocol::Lease)                                                                                       \
+    X(protocol::PollResponse)                                                                                \
+    X(protocol::RenewResponse)                                                                               \
+    X(protocol::StepReport)                                                                                  \
+    X(protocol::StepsRequest)                                                                                \
+    X(protocol::LogPosition)                                                                                 \
+    X(protocol::CompleteRequest)                                                                             \
+    X(protocol::PullToken)
 namespace consign::json {
-CONSIGN_JSON_EXTERN(protocol::EnrollRequest)
-CONSIGN_JSON_EXTERN(protocol::EnrollResponse)
-CONSIGN_JSON_EXTERN(protocol::TokenResponse)
-CONSIGN_JSON_EXTERN(protocol::PollRequest)
-CONSIGN_JSON_EXTERN(protocol::Lease)
-CONSIGN_JSON_EXTERN(protocol::PollResponse)
-CONSIGN_JSON_EXTERN(protocol::RenewResponse)
-CONSIGN_JSON_EXTERN(protocol::StepReport)
-CONSIGN_JSON_EXTERN(protocol::StepsRequest)
-CONSIGN_JSON_EXTERN(protocol::LogPosition)
-CONSIGN_JSON_EXTERN(protocol::CompleteRequest)
-CONSIGN_JSON_EXTERN(protocol::PullToken)
+CONSIGN_AGENT_API_CODECS(CONSIGN_JSON_EXTERN)
 } // namespace consign::json

@@ -172,6 +172,14 @@ struct RegistrySettingsRequest {
 
 } // namespace consign::protocol
 
+#define CONSIGN_REGISTRY_API_CODECS(X)                                                                       \
+    X(protocol::RegistryGcRequest)                                                                           \
+    X(protocol::RegistryGcReport)                                                                            \
+    X(protocol::RegistryScrubRequest)                                                                        \
+    X(protocol::RegistryScrubReport)                                                                         \
+    X(protocol::RegistryUsage)                                                                               \
+    X(protocol::RegistryRepositoryUsage)                                                                     \
+    X(protocol::RegistrySettingsRequest)
 namespace consign::json {
 template <>
 struct EnumNames<protocol::RegistryRunState> {
@@ -180,11 +188,5 @@ struct EnumNames<protocol::RegistryRunState> {
          {protocol::RegistryRunState::done, "done"},
          {protocol::RegistryRunState::failed, "failed"}}};
 };
-CONSIGN_JSON_EXTERN(protocol::RegistryGcRequest)
-CONSIGN_JSON_EXTERN(protocol::RegistryGcReport)
-CONSIGN_JSON_EXTERN(protocol::RegistryScrubRequest)
-CONSIGN_JSON_EXTERN(protocol::RegistryScrubReport)
-CONSIGN_JSON_EXTERN(protocol::RegistryUsage)
-CONSIGN_JSON_EXTERN(protocol::RegistryRepositoryUsage)
-CONSIGN_JSON_EXTERN(protocol::RegistrySettingsRequest)
+CONSIGN_REGISTRY_API_CODECS(CONSIGN_JSON_EXTERN)
 } // namespace consign::json

@@ -95,11 +95,13 @@ struct TeardownSpec {
 
 // Compiled once, in src/protocol/specs_codec.cpp: these codecs are the larger part of what their users would
 // compile.
+#define CONSIGN_SPEC_CODECS(X)                                                                               \
+    X(protocol::ArtifactRef)                                                                                 \
+    X(protocol::BuildSpec)                                                                                   \
+    X(protocol::BuildResult)                                                                                 \
+    X(protocol::ApplySpec)                                                                                   \
+    X(protocol::ApplyResult)                                                                                 \
+    X(protocol::TeardownSpec)
 namespace consign::json {
-CONSIGN_JSON_EXTERN(protocol::ArtifactRef)
-CONSIGN_JSON_EXTERN(protocol::BuildSpec)
-CONSIGN_JSON_EXTERN(protocol::BuildResult)
-CONSIGN_JSON_EXTERN(protocol::ApplySpec)
-CONSIGN_JSON_EXTERN(protocol::ApplyResult)
-CONSIGN_JSON_EXTERN(protocol::TeardownSpec)
+CONSIGN_SPEC_CODECS(CONSIGN_JSON_EXTERN)
 } // namespace consign::json

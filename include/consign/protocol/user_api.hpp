@@ -403,32 +403,34 @@ struct StatusView {
 
 // Compiled once, in src/protocol/user_codec.cpp: these codecs are the larger part of what their users would
 // compile.
+#define CONSIGN_USER_API_CODECS(X)                                                                           \
+    X(protocol::AppView)                                                                                     \
+    X(protocol::BuildView)                                                                                   \
+    X(protocol::ReleaseView)                                                                                 \
+    X(protocol::InstallView)                                                                                 \
+    X(protocol::JobView)                                                                                     \
+    X(protocol::DeployView)                                                                                  \
+    X(protocol::AgentView)                                                                                   \
+    X(protocol::TokenView)                                                                                   \
+    X(protocol::EventView)                                                                                   \
+    X(protocol::AuditView)                                                                                   \
+    X(protocol::List<protocol::AppView>)                                                                     \
+    X(protocol::List<protocol::BuildView>)                                                                   \
+    X(protocol::List<protocol::ReleaseView>)                                                                 \
+    X(protocol::List<protocol::InstallView>)                                                                 \
+    X(protocol::List<protocol::JobView>)                                                                     \
+    X(protocol::List<protocol::DeployView>)                                                                  \
+    X(protocol::List<protocol::AgentView>)                                                                   \
+    X(protocol::List<protocol::TokenView>)                                                                   \
+    X(protocol::List<protocol::EventView>)                                                                   \
+    X(protocol::List<protocol::AuditView>)                                                                   \
+    X(protocol::CreateBuildsRequest)                                                                         \
+    X(protocol::RecordBuildRequest)                                                                          \
+    X(protocol::CreateInstallRequest)                                                                        \
+    X(protocol::SetInputsRequest)                                                                            \
+    X(protocol::EnrollTokenView)                                                                             \
+    X(protocol::CreateDeployRequest)                                                                         \
+    X(protocol::StatusView)
 namespace consign::json {
-CONSIGN_JSON_EXTERN(protocol::AppView)
-CONSIGN_JSON_EXTERN(protocol::BuildView)
-CONSIGN_JSON_EXTERN(protocol::ReleaseView)
-CONSIGN_JSON_EXTERN(protocol::InstallView)
-CONSIGN_JSON_EXTERN(protocol::JobView)
-CONSIGN_JSON_EXTERN(protocol::DeployView)
-CONSIGN_JSON_EXTERN(protocol::AgentView)
-CONSIGN_JSON_EXTERN(protocol::TokenView)
-CONSIGN_JSON_EXTERN(protocol::EventView)
-CONSIGN_JSON_EXTERN(protocol::AuditView)
-CONSIGN_JSON_EXTERN(protocol::List<protocol::AppView>)
-CONSIGN_JSON_EXTERN(protocol::List<protocol::BuildView>)
-CONSIGN_JSON_EXTERN(protocol::List<protocol::ReleaseView>)
-CONSIGN_JSON_EXTERN(protocol::List<protocol::InstallView>)
-CONSIGN_JSON_EXTERN(protocol::List<protocol::JobView>)
-CONSIGN_JSON_EXTERN(protocol::List<protocol::DeployView>)
-CONSIGN_JSON_EXTERN(protocol::List<protocol::AgentView>)
-CONSIGN_JSON_EXTERN(protocol::List<protocol::TokenView>)
-CONSIGN_JSON_EXTERN(protocol::List<protocol::EventView>)
-CONSIGN_JSON_EXTERN(protocol::List<protocol::AuditView>)
-CONSIGN_JSON_EXTERN(protocol::CreateBuildsRequest)
-CONSIGN_JSON_EXTERN(protocol::RecordBuildRequest)
-CONSIGN_JSON_EXTERN(protocol::CreateInstallRequest)
-CONSIGN_JSON_EXTERN(protocol::SetInputsRequest)
-CONSIGN_JSON_EXTERN(protocol::EnrollTokenView)
-CONSIGN_JSON_EXTERN(protocol::CreateDeployRequest)
-CONSIGN_JSON_EXTERN(protocol::StatusView)
+CONSIGN_USER_API_CODECS(CONSIGN_JSON_EXTERN)
 } // namespace consign::json
