@@ -9,6 +9,7 @@
 #include "external_registry.hpp"
 #include "logs.hpp"
 #include "registry_runs.hpp"
+#include "verified_tokens.hpp"
 #include <atomic>
 
 namespace consign::ims {
@@ -37,6 +38,7 @@ class Core {
     std::unique_ptr<ExternalRegistry> external; ///< the vendor registry, when it is not the embedded one
     oci::RegistryProxy* proxy = nullptr;        ///< to it; the gateway's
     std::unique_ptr<RegistryRuns> registry_runs;
+    VerifiedTokens registry_tokens;
     Directory directory;
     Dispatcher dispatcher;
     net::Mailbox events; ///< moves with every change of the event log

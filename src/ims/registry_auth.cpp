@@ -160,8 +160,12 @@ namespace {
 
 /// Whether whoever got the token has not been revoked since.
 net::Async<Result<void>> check_holder(Core& core, RegistryHolder holder) {
-    if (holder.user && !core.directory.has_user(*holder.user))
-        co_return fail(Code::unauthenticated, "the token was revoked");
+    if (holder.user) {
+        const auto user = core.directory.user(*holder.user);
+        if (!user) co_return fail(Code::unauthenticated, "the token was revoked");
+        if (user->expires_at && *user->expires_at < core.clock.now())
+            co_return fail(Code::unauthenticated, "the user's token has expired");
+    }
     if (holder.agent) {
         const auto agent = core.directory.agent(*holder.agent);
         if (!agent || agent->revoked) co_return fail(Code::unauthenticated, "the agent was revoked");
@@ -177,14 +181,14 @@ net::Async<Result<void>> check_holder(Core& core, RegistryHolder holder) {
 
 net::Async<Result<oci::Grant>> authorise_registry(Core& core, std::string authorization) {
     if (!authorization.starts_with("Bearer ")) co_return fail(Code::unauthenticated, "a token is needed");
-    CONSIGN_CO_TRY(raw, jwt::verify(std::string_view(authorization).substr(7), core.vendor.token_public_key,
-                                    core.clock.now()));
-    auto claims = json::decode<RegistryClaims>(raw);
+    CONSIGN_CO_TRY(raw, core.registry_tokens.verify(std::string_view(authorization).substr(7),
+                                                    core.vendor.token_public_key, core.clock.now()));
+    auto claims = json::decode<RegistryClaims>(*raw);
     if (!claims || claims->aud != kRegistryAudience)
         co_return fail(Code::unauthenticated, "this token is not for the registry");
     const RegistryHolder bearer{.user = claims->user, .pull = claims->pull, .agent = claims->agent};
     CONSIGN_CO_CHECK(co_await check_holder(core, bearer));
-    auto grant = oci::grant_of_claims(raw);
+    auto grant = oci::grant_of_claims(*raw);
     if (!grant) co_return fail(Code::unauthenticated, "the token is refused: " + grant.error().message);
     Caller holder;
     if (claims->user) holder.user = core.directory.user(*claims->user);
