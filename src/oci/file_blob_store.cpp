@@ -18,6 +18,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kPieceBytes = 256 * 1024; // one trip to the pool; 0.2 ms of hashing
+constexpr std::size_t kFirstPieceBytes =
+    32 * 1024; // most uploads are small, and a buffer is cleared when it is made
 // What is hashed again goes in longer stretches, 6 to 10 ms each: others wait for the same few threads.
 constexpr std::uint64_t kRehashBytes = 8u << 20;
 
@@ -48,6 +50,7 @@ struct Work {
     Claim claim;
     std::uint64_t free_floor = 0;
     Fd file = {};
+    std::string wanted_algorithm = {}; ///< of an append's running hash
     std::uint64_t start = 0, size = 0;
     Bytes buffer = {};
 
@@ -59,6 +62,21 @@ struct Work {
         CONSIGN_TRY(length, size_of(file, path()));
         start = size = length;
         return {};
+    }
+
+    bool is_hashed(std::string_view algorithm) const {
+        return claim->hash && claim->hash->algorithm == algorithm && claim->hash->size == size;
+    }
+
+    /// Opens the file and, unless what is in it has to be hashed first, goes on with `count` bytes of the
+    /// buffer: one trip to the pool for a small upload. Whether it could.
+    Result<bool> begin(std::size_t count) {
+        CONSIGN_CHECK(open());
+        if (size > 0 && claim->hash) wanted_algorithm = claim->hash->algorithm; // it has begun
+        if (size == 0) claim->hash.emplace(wanted_algorithm);
+        if (!is_hashed(wanted_algorithm)) return false;
+        if (count > 0) CONSIGN_CHECK(write(count));
+        return true;
     }
 
     /// Whether the running hash is of `algorithm` and covers the file; if not, some more of it. Call until
@@ -245,9 +263,7 @@ class FileBlobStore final : public BlobStore {
     }
     net::Async<Result<void>> hash_all(std::shared_ptr<Work> work, std::string algorithm) {
         for (;;) {
-            if (work->claim->hash && work->claim->hash->algorithm == algorithm &&
-                work->claim->hash->size == work->size)
-                co_return Result<void>{};
+            if (work->is_hashed(algorithm)) co_return Result<void>{};
             CONSIGN_CO_CHECK(co_await pool_.run([work, algorithm] { return work->hash_some(algorithm); }));
         }
     }
@@ -256,9 +272,20 @@ class FileBlobStore final : public BlobStore {
         if (!is_upload_id(upload)) co_return unknown_upload(upload);
         CONSIGN_CO_TRY(claim, UploadTable::claim(uploads_, upload));
         auto work = work_on(upload, claim);
-        CONSIGN_CO_CHECK(co_await pool_.run([work] { return work->open(); }));
-        if (work->size > 0 && work->claim->hash) algorithm = work->claim->hash->algorithm; // it has begun
-        CONSIGN_CO_CHECK(co_await hash_all(work, algorithm));
+        work->wanted_algorithm = std::move(algorithm);
+        work->buffer.resize(kFirstPieceBytes);
+        const auto first = co_await read_full(content, work->buffer);
+        CONSIGN_CO_TRY(begun, co_await pool_.run([work, count = first.size] { return work->begin(count); }));
+        if (!begun) {
+            auto piece = std::move(work->buffer); // hashing needs one, too
+            CONSIGN_CO_CHECK(co_await hash_all(work, work->wanted_algorithm));
+            work->buffer = std::move(piece);
+            if (first.size > 0)
+                CONSIGN_CO_CHECK(
+                    co_await pool_.run([work, count = first.size] { return work->write(count); }));
+        }
+        if (first.error) co_return std::unexpected(*first.error);
+        if (first.ended) co_return work->size;
         work->buffer.resize(kPieceBytes);
         for (;;) {
             const auto filled = co_await read_full(content, work->buffer);
@@ -273,7 +300,13 @@ class FileBlobStore final : public BlobStore {
         if (!is_upload_id(upload)) co_return unknown_upload(upload);
         CONSIGN_CO_TRY(claim, UploadTable::claim(uploads_, upload));
         auto work = work_on(upload, claim);
-        CONSIGN_CO_CHECK(co_await pool_.run([work] { return work->open(); }));
+        CONSIGN_CO_TRY(done, co_await pool_.run([work, expected]() -> Result<std::optional<Finished>> {
+            CONSIGN_CHECK(work->open());
+            if (!work->is_hashed(expected.algorithm())) return std::nullopt;
+            CONSIGN_TRY(finished, work->finish(expected));
+            return std::optional(std::move(finished));
+        }));
+        if (done) co_return std::move(*done);
         CONSIGN_CO_CHECK(co_await hash_all(work, std::string(expected.algorithm())));
         co_return co_await pool_.run([work, expected] { return work->finish(expected); });
     }

@@ -237,12 +237,13 @@ net::Async<Result<RegistryCore::Put>> RegistryCore::put_manifest(std::string rep
 net::Async<Result<bool>> holds(net::FileBody body, Digest digest, net::BlockingPool& pool,
                                std::function<net::Async<void>(std::size_t)> after_piece) {
     struct State {
-        explicit State(std::string_view algorithm) : hasher(algorithm) {}
+        State(std::string_view algorithm, std::uint64_t size)
+            : hasher(algorithm), buffer(std::min<std::uint64_t>(kHashPieceBytes, size)) {}
         Hasher hasher;
-        Bytes buffer = Bytes(kHashPieceBytes);
+        Bytes buffer;
         std::uint64_t done = 0;
     };
-    auto state = std::make_shared<State>(digest.algorithm());
+    auto state = std::make_shared<State>(digest.algorithm(), body.size);
     while (state->done < body.size) {
         CONSIGN_CO_TRY(got, co_await pool.run([state, body]() -> Result<std::size_t> {
             const auto wanted = std::min<std::uint64_t>(state->buffer.size(), body.size - state->done);

@@ -137,8 +137,11 @@ net::Async<net::Response> RegistryServer::Impl::begin_upload(Exchange& exchange)
         if (!digest) co_return error_response(digest.error(), Subject::blob);
         whole = std::move(*digest);
     }
-    const auto room = co_await core.room(repository, whole, exchange.request.content_length.value_or(0));
-    if (!room) co_return error_response(room.error(), Subject::upload);
+    // How much it may be is asked when the bytes come; nobody should begin where the disk has no room at all.
+    if (core.options.free_floor_bytes > 0 && !whole) {
+        const auto room = co_await core.room(repository, {}, 0);
+        if (!room) co_return error_response(room.error(), Subject::upload);
+    }
     auto id = co_await core.blobs->begin_upload();
     if (!id) co_return error_response(id.error(), Subject::upload);
     if (whole) co_return co_await finish_upload(exchange, *id, 0);
