@@ -88,9 +88,30 @@ net::Async<Result<void>> feed(Client& owner, Fleet& fleet) {
     co_return Result<void>{};
 }
 
-} // namespace
+net::Async<Result<void>> park_all(net::TaskGroup& group, net::Client& http, net::Url url, Fleet& fleet) {
+    for (std::size_t i = 0; i < fleet.tokens.size(); ++i) {
+        group.spawn(attend(http, url, fleet.tokens[i], fleet));
+        if (i % 64 == 63) co_await net::sleep_for(std::chrono::milliseconds(5)); // within the listen backlog
+    }
+    co_await net::sleep_for(std::chrono::seconds(2));
+    if (fleet.error) co_return std::unexpected(*fleet.error);
+    co_return Result<void>{};
+}
 
-int polls(const std::filesystem::path& binary) {
+net::Async<Result<void>> stop_all(net::TaskGroup& group, Fleet& fleet) {
+    fleet.ending = true;
+    group.stop();
+    co_await group.join();
+    co_return Result<void>{};
+}
+
+struct Sample {
+    double parked, bytes, p50, p99;
+};
+
+/// A server of its own for each round: memory that was used once is not given back, so a second fleet would
+/// seem to cost nothing.
+Sample one_round(const std::filesystem::path& binary) {
     Server server(binary);
     net::IoThread io;
     Client owner(io, server, server.owner_token());
@@ -102,40 +123,28 @@ int polls(const std::filesystem::path& binary) {
     const double before = rss_mib(server.pid());
     net::Client http(io.executor(), {.io_deadline = std::chrono::minutes(5)});
     net::TaskGroup group(io.executor());
-    struct Start {
-        static net::Async<Result<void>> all(net::TaskGroup& group, net::Client& http, net::Url url,
-                                            Fleet& fleet) {
-            for (std::size_t i = 0; i < fleet.tokens.size(); ++i) {
-                group.spawn(attend(http, url, fleet.tokens[i], fleet));
-                if (i % 64 == 63)
-                    co_await net::sleep_for(std::chrono::milliseconds(5)); // within the listen backlog
-            }
-            co_await net::sleep_for(std::chrono::seconds(2));
-            if (fleet.error) co_return std::unexpected(*fleet.error);
-            co_return Result<void>{};
-        }
-        static net::Async<Result<void>> stop(net::TaskGroup& group, Fleet& fleet) {
-            fleet.ending = true;
-            group.stop();
-            co_await group.join();
-            co_return Result<void>{};
-        }
-    };
-    need(io.run(Start::all(group, http, server.url(), fleet)), "park the polls");
-    const int parked = fleet.parked;
+    need(io.run(park_all(group, http, server.url(), fleet)), "park the polls");
+    const double parked = fleet.parked;
     const double bytes = (rss_mib(server.pid()) - before) * (1 << 20) / parked;
+    need(io.run(feed(owner, fleet)), "wake the agents");
+    need(io.run(stop_all(group, fleet)), "stop");
+    return {parked, bytes, quantile(fleet.wake_ms, 0.5), quantile(fleet.wake_ms, 0.99)};
+}
 
-    std::vector<double> p50, p99;
+} // namespace
+
+int polls(const std::filesystem::path& binary) {
+    std::vector<double> parked, bytes, p50, p99;
     for (int round = 0; round < 5; ++round) {
-        fleet.wake_ms.clear();
-        need(io.run(feed(owner, fleet)), "wake the agents");
-        p50.push_back(quantile(fleet.wake_ms, 0.5));
-        p99.push_back(quantile(fleet.wake_ms, 0.99));
+        const auto sample = one_round(binary);
+        parked.push_back(sample.parked);
+        bytes.push_back(sample.bytes);
+        p50.push_back(sample.p50);
+        p99.push_back(sample.p99);
     }
-    need(io.run(Start::stop(group, fleet)), "stop");
     std::cout << std::format(
-        "bench polls: parked={} bytes_per_poll={:.0f} wake_p50_ms={:.2f} wake_p99_ms={:.2f}\n", parked, bytes,
-        median(p50), median(p99));
+        "bench polls: parked={:.0f} bytes_per_poll={:.0f} wake_p50_ms={:.2f} wake_p99_ms={:.2f}\n",
+        median(parked), median(bytes), median(p50), median(p99));
     return 0;
 }
 

@@ -41,8 +41,8 @@ TEST_CASE_METHOD(Fixture, "values of every kind come back as they went in", "[st
 }
 
 TEST_CASE_METHOD(Fixture, "an acknowledged write is visible to the next read", "[store]") {
+    net::IoThread io; // outlives the database, whose threads post into it
     auto database = open();
-    net::IoThread io;
     for (int i = 0; i < 20; ++i) {
         auto seen = io.run(add_and_count(*database, "n" + std::to_string(i)));
         REQUIRE(seen);
