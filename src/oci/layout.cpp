@@ -3,6 +3,7 @@
 #include "layout_index.hpp"
 #include "resume_store.hpp"
 #include "source.hpp"
+#include "upload.hpp"
 #include <mutex>
 
 namespace consign::oci {
@@ -10,6 +11,8 @@ namespace consign::oci {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* kUploads = ".uploads";
 
 /// The directory's index.json: read and replaced as a whole, by one thread at a time. Blocks.
 class IndexFile {
@@ -61,10 +64,10 @@ class LayoutRepository final : public Repository {
   public:
     LayoutRepository(fs::path directory, std::shared_ptr<IndexFile> index, net::BlockingPool& pool)
         : directory_(std::move(directory)), index_(std::move(index)), pool_(pool),
-          blobs_(make_file_blob_store(directory_, directory_ / ".uploads", BlobPaths::flat, pool)) {}
+          blobs_(make_file_blob_store(directory_, directory_ / kUploads, BlobPaths::flat, pool)) {}
     ~LayoutRepository() override {
         std::error_code ignored; // empty unless something was interrupted
-        fs::remove(directory_ / ".uploads", ignored);
+        fs::remove(directory_ / kUploads, ignored);
     }
 
     net::Async<Result<ManifestBytes>> fetch_manifest(TagOrDigest which) override {
@@ -146,11 +149,23 @@ class LayoutRepository final : public Repository {
     std::unique_ptr<BlobStore> blobs_;
 };
 
+// As long as a copy remembers what it had begun (transfer_journal.cpp).
+constexpr auto kUploadsKeptFor = std::chrono::hours(7 * 24);
+
+void drop_old_uploads(const fs::path& uploads) {
+    std::error_code ignored;
+    const auto oldest = fs::file_time_type::clock::now() - kUploadsKeptFor;
+    for (const auto& entry : fs::directory_iterator(uploads, ignored))
+        if (is_upload_id(entry.path().filename().string()) && entry.last_write_time(ignored) < oldest)
+            fs::remove(entry.path(), ignored);
+}
+
 } // namespace
 
 Result<std::unique_ptr<Repository>> open_layout(const fs::path& directory, net::BlockingPool& pool) {
     auto index = std::make_shared<IndexFile>(directory);
     CONSIGN_CHECK(index->open());
+    drop_old_uploads(directory / kUploads);
     return std::make_unique<LayoutRepository>(directory, std::move(index), pool);
 }
 

@@ -46,7 +46,9 @@ class Resume(Case):
         self.read("layout", f"oci:{self.world.dir}/layout:v1")
         blob = self.world.dir / "layout" / "blobs" / "sha256" / digest(self.layer)[7:]
         self.assertEqual(blob.read_bytes(), self.layer)
-        self.assertEqual(list((self.world.dir / "layout").glob(".uploads/*")), [])
+        # Of small blobs nothing is remembered: what a kill leaves of them goes after a week.
+        left = [u for u in (self.world.dir / "layout" / ".uploads").glob("*") if u.stat().st_size > 1 << 20]
+        self.assertEqual(left, [])
         self.assertEqual(list((self.world.dir / ".local/state/consign/transfers").glob("*")), [])
 
     def test_a_damaged_part_is_fetched_again(self):

@@ -140,6 +140,21 @@ TEST_CASE_METHOD(Site, "indexes nested too deep are refused", "[oci]") {
           Code::unsupported);
 }
 
+TEST_CASE_METHOD(Site, "what killed copies left in a layout goes after a week, and nothing else", "[oci]") {
+    REQUIRE(layout("image"));
+    const auto uploads = directory.path() / "image/.uploads";
+    REQUIRE(make_directories(uploads));
+    const auto old = uploads / std::string(32, 'a'), fresh = uploads / std::string(32, 'b'),
+               foreign = uploads / "notes";
+    for (const auto& file : {old, fresh, foreign}) REQUIRE(write_file_atomic(file, std::string_view("x")));
+    const auto long_ago = std::filesystem::file_time_type::clock::now() - std::chrono::hours(8 * 24);
+    for (const auto& file : {old, foreign}) std::filesystem::last_write_time(file, long_ago);
+    REQUIRE(layout("image"));
+    CHECK(!std::filesystem::exists(old));
+    CHECK(std::filesystem::exists(fresh));
+    CHECK(std::filesystem::exists(foreign));
+}
+
 TEST_CASE_METHOD(Site, "a directory that holds something else is no layout", "[oci]") {
     REQUIRE(make_directories(directory.path() / "mine"));
     REQUIRE(write_file_atomic(directory.path() / "mine/notes.txt", std::string_view("x")));
