@@ -80,6 +80,8 @@ class Cli(Case):
         agent = RawAgent(w).id
         queued = w.deploy("globex")["jobs"][0]["id"]
         source = w.dir / "shop"
+        artifact = next(b["artifact"] for b in w.get("/v1/builds")["items"] if "artifact" in b)
+        image = f"ims:{artifact['repository']}@{artifact['digest']}"
         commands = [["app", "apply", "-f", source / "consign.toml"], ["app", "list"], ["app", "show", "shop"], ["build", "list"],
                     ["build", "show", build], ["build", "shop/a", "--source", source], ["release", "list", "shop"],
                     ["release", "create", "shop", "--version", "j"], ["install", "create", "json", "--app", "shop"],
@@ -89,7 +91,11 @@ class Cli(Case):
                     ["job", "list"], ["job", "show", job], ["job", "cancel", queued], ["job", "retry", queued], ["events"],
                     ["audit", "list"], ["user", "create", "other", "--role", "ci"], ["agent", "list"],
                     ["agent", "enroll"], ["user", "list"], ["user", "revoke", user["id"]],
-                    ["build-agent", "build", "shop/a", "--source", source], ["agent", "revoke", agent]]
+                    ["build-agent", "build", "shop/a", "--source", source], ["agent", "revoke", agent],
+                    ["registry", "login"], ["registry", "ls"], ["registry", "inspect", image],
+                    ["registry", "copy", image, "ims:json/a:v1"], ["registry", "tags", "ims:json/a"],
+                    ["registry", "export", "ims:json/a:v1", "a.tar"], ["registry", "import", "a.tar", "ims:json/a:v2"],
+                    ["registry", "rm", "ims:json/a:v2"], ["registry", "gc", "--dry-run"], ["registry", "scrub"]]
         for command in commands:
             with self.subTest(command=" ".join(map(str, command[:2]))):
                 self.assertIsInstance(w.json(*command), dict)
