@@ -125,17 +125,21 @@ std::vector<Challenge> parse_challenges(std::string_view field) {
     }
 }
 
+std::string quoted_string(std::string_view text) {
+    std::string out = "\"";
+    for (const char c : text) {
+        if (c == '"' || c == '\\') out += '\\';
+        if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f) out += c;
+    }
+    return out + '"';
+}
+
 std::string to_string(const Challenge& challenge) {
     auto out = challenge.scheme;
     if (!challenge.token68.empty()) return out + " " + challenge.token68;
     const char* separator = " ";
     for (const auto& [name, value] : challenge.parameters) {
-        out += separator + name + "=\"";
-        for (const char c : value) {
-            if (c == '"' || c == '\\') out += '\\';
-            out += c;
-        }
-        out += '"';
+        out += separator + name + "=" + quoted_string(value);
         separator = ",";
     }
     return out;

@@ -18,5 +18,7 @@ struct Challenge {
 /// All challenges of one field value; what is malformed ends the list, what came before it stays.
 std::vector<Challenge> parse_challenges(std::string_view field);
 std::string to_string(const Challenge& challenge);
+/// RFC 9110 section 5.6.4; control characters, which no field may carry, are left out.
+std::string quoted_string(std::string_view text);
 
 } // namespace consign::oci

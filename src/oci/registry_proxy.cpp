@@ -2,11 +2,10 @@
 // the headers that the distribution spec knows, and the body as it comes. Nothing of the caller's credential
 // goes up, and nothing of ours comes down.
 #include "consign/oci/registry_proxy.hpp"
-#include "challenge.hpp"
 #include "closures.hpp"
 #include "errors.hpp"
 #include "grant.hpp"
-#include "registry_path.hpp"
+#include "registry_door.hpp"
 #include "source.hpp"
 #include "upload_seal.hpp"
 #include <format>
@@ -29,15 +28,6 @@ constexpr const char* kDown[] = {"Content-Type",  "Docker-Content-Digest", "ETag
                                  "Accept-Ranges", "Content-Range",         "Range",
                                  "OCI-Subject",   "OCI-Filters-Applied",   "OCI-Chunk-Min-Length",
                                  "Retry-After"};
-
-std::string scope_of(const RegistryPath& path, Verb verb, const std::string& name) {
-    if (path.kind == Kind::base) return {};
-    if (path.kind == Kind::catalog) return "registry:catalog:*";
-    const bool upload = path.kind == Kind::uploads || path.kind == Kind::upload;
-    if (verb == Verb::delete_ && !upload) return "repository:" + name + ":delete";
-    const bool writes = upload || (verb != Verb::get && verb != Verb::head);
-    return "repository:" + name + (writes ? ":pull,push" : ":pull");
-}
 
 Subject subject_of(Kind kind) {
     switch (kind) {
@@ -71,12 +61,10 @@ struct RegistryProxy::Impl {
     using Answer = Async<Result<net::Response>>;
 
     Impl(RegistryAccount& account, Authorise may, RegistryServerOptions with, Secret<std::string> key)
-        : upstream(account), closures(upstream), authorise(std::move(may)), options(std::move(with)),
+        : upstream(account), closures(upstream), door(std::move(may), with), options(std::move(with)),
           seal(std::move(key)) {}
 
     Async<net::Response> answer(net::Request& request);
-    net::Response challenge(const net::Request& request, const std::optional<RegistryPath>& path,
-                            const Error& error) const;
     Answer dispatch(Exchange& exchange);
     Answer read(Exchange& exchange);
     Answer list(Exchange& exchange);
@@ -87,7 +75,6 @@ struct RegistryProxy::Impl {
 
     Result<void> may(const Exchange& exchange, Action action) const;
     Async<Result<void>> may_read(Exchange& exchange);
-    Async<Result<void>> recheck(const Exchange& exchange) const;
     ClientRequest up(const Exchange& exchange, std::string target) const;
     Result<net::Response> down(const Exchange& exchange, ClientResponse response,
                                std::string location = {}) const;
@@ -95,7 +82,7 @@ struct RegistryProxy::Impl {
 
     Upstream upstream;
     Closures closures;
-    Authorise authorise;
+    RegistryDoor door;
     RegistryServerOptions options;
     UploadSeal seal;
 };
@@ -118,44 +105,17 @@ Async<Result<ManifestBytes>> RegistryProxy::fetch_manifest(std::string repositor
 }
 
 Async<net::Response> RegistryProxy::Impl::answer(net::Request& request) {
-    const auto path = RegistryPath::parse(request.path);
-    auto grant = co_await authorise(request);
-    if (!grant && grant.error().code == Code::unauthenticated)
-        co_return challenge(request, path, grant.error());
-    if (!grant) co_return error_response(grant.error(), Subject::name);
-    if (!path)
-        co_return error_response(
-            Error{Code::not_found, "no registry endpoint has the path " + request.path.substr(0, 300)},
-            Subject::name);
-    const bool named = path->kind != Kind::base && path->kind != Kind::catalog;
-    if (named && !is_repository_name(path->repository))
-        co_return error_response(Error{Code::invalid_argument,
-                                       "'" + path->repository.substr(0, 300) + "' is not a repository name"},
-                                 Subject::name);
-    Exchange exchange{.request = request, .path = *path, .grant = std::move(*grant), .name = {}, .scope = {}};
-    exchange.name = upstream.account().name_of(path->repository);
-    exchange.scope = scope_of(*path, request.verb, exchange.name);
+    auto admitted = co_await door.admit(request);
+    if (!admitted) co_return std::move(admitted).error();
+    const auto& path = admitted->path;
+    Exchange exchange{
+        .request = request, .path = path, .grant = std::move(admitted->grant), .name = {}, .scope = {}};
+    exchange.name = upstream.account().name_of(path.repository);
+    exchange.scope = scope_of(path, request.verb, exchange.name);
     auto response = co_await dispatch(exchange);
     if (response) co_return std::move(*response);
-    if (response.error().code == Code::unauthenticated) co_return challenge(request, path, response.error());
-    co_return error_response(response.error(), subject_of(path->kind));
-}
-
-net::Response RegistryProxy::Impl::challenge(const net::Request& request,
-                                             const std::optional<RegistryPath>& path,
-                                             const Error& error) const {
-    Challenge challenge{.scheme = "Basic", .parameters = {{"realm", "consign"}}, .token68 = {}};
-    if (const auto realm = options.realm ? options.realm(request) : std::string(); !realm.empty()) {
-        challenge = {.scheme = "Bearer",
-                     .parameters = {{"realm", realm}, {"service", options.service}},
-                     .token68 = {}};
-        if (path && (path->repository.empty() || is_repository_name(path->repository)))
-            if (auto scope = scope_of(*path, request.verb, path->repository); !scope.empty())
-                challenge.parameters["scope"] = std::move(scope);
-    }
-    auto response = error_response(error, Subject::name);
-    response.headers.set("WWW-Authenticate", to_string(challenge));
-    return response;
+    if (response.error().code == Code::unauthenticated) co_return door.challenge(request, path, response.error());
+    co_return error_response(response.error(), subject_of(path.kind));
 }
 
 Result<void> RegistryProxy::Impl::may(const Exchange& exchange, Action action) const {
@@ -167,11 +127,6 @@ Result<void> RegistryProxy::Impl::may(const Exchange& exchange, Action action) c
     return fail(could ? Code::unauthenticated : Code::permission_denied,
                 std::format("the credential does not allow {} on repository {}",
                             kNames[static_cast<std::size_t>(action)], exchange.path.repository));
-}
-
-Async<Result<void>> RegistryProxy::Impl::recheck(const Exchange& exchange) const {
-    if (!exchange.grant.recheck) co_return Result<void>{};
-    co_return co_await exchange.grant.recheck();
 }
 
 /// Whether the manifest or blob that is asked for is in what the grant covers. What is not there is not told
@@ -321,7 +276,7 @@ RegistryProxy::Impl::Answer RegistryProxy::Impl::put_manifest(Exchange& exchange
     CONSIGN_CO_CHECK(TagOrDigest::parse(exchange.path.reference));
     auto request = up(exchange, "/v2/" + exchange.name + "/manifests/" + exchange.path.reference);
     CONSIGN_CO_TRY(body, co_await net::read_all(*exchange.request.body, kManifestLimitBytes));
-    CONSIGN_CO_CHECK(co_await recheck(exchange));
+    CONSIGN_CO_CHECK(co_await recheck(exchange.grant));
     request.body = std::move(body);
     request.max_redirects = 0;
     CONSIGN_CO_TRY(response, co_await upstream.push(std::move(request), exchange.name, exchange.scope));

@@ -7,24 +7,6 @@ namespace {
 using Kind = RegistryPath::Kind;
 using net::Verb;
 
-std::string scope_for(const RegistryPath& path, Verb verb) {
-    if (path.kind == Kind::base) return {};
-    if (path.kind == Kind::catalog) return "registry:catalog:*";
-    const bool upload = path.kind == Kind::uploads || path.kind == Kind::upload;
-    if (verb == Verb::delete_ && !upload) return "repository:" + path.repository + ":delete";
-    const bool writes = upload || (verb != Verb::get && verb != Verb::head);
-    return "repository:" + path.repository + (writes ? ":pull,push" : ":pull");
-}
-
-std::string quoted_string(std::string_view text) {
-    std::string out = "\"";
-    for (const char c : text) {
-        if (c == '"' || c == '\\') out += '\\';
-        if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f) out += c;
-    }
-    return out + '"';
-}
-
 } // namespace
 
 RegistryServer::RegistryServer(Registry& registry, Authorise authorise, RegistryServerOptions options)
@@ -38,21 +20,10 @@ net::Async<net::Response> RegistryServer::handle(net::Request& request) {
 }
 
 net::Async<net::Response> RegistryServer::Impl::answer(net::Request& request) {
-    const auto path = RegistryPath::parse(request.path);
-    auto grant = co_await authorise(request);
-    if (!grant && grant.error().code == Code::unauthenticated)
-        co_return challenge(request, path, grant.error());
-    if (!grant) co_return error_response(grant.error(), Subject::name);
-    if (!path)
-        co_return error_response(
-            404, "UNSUPPORTED",
-            Error{Code::not_found, "no registry endpoint has the path " + request.path.substr(0, 300)});
-    const bool named = path->kind != Kind::base && path->kind != Kind::catalog;
-    if (named && !is_repository_name(path->repository))
-        co_return error_response(Error{Code::invalid_argument,
-                                       "'" + path->repository.substr(0, 300) + "' is not a repository name"},
-                                 Subject::name);
-    Exchange exchange{.request = request, .path = *path, .grant = std::move(*grant)};
+    auto admitted = co_await door.admit(request);
+    if (!admitted) co_return std::move(admitted).error();
+    Exchange exchange{
+        .request = request, .path = std::move(admitted->path), .grant = std::move(admitted->grant)};
     co_return co_await dispatch(exchange);
 }
 
@@ -100,31 +71,9 @@ net::Async<net::Response> RegistryServer::Impl::dispatch(Exchange& exchange) {
     co_return response;
 }
 
-net::Response RegistryServer::Impl::challenge(const net::Request& request,
-                                              const std::optional<RegistryPath>& path,
-                                              const Error& error, std::string_view reason) const {
-    auto response = error_response(error, Subject::name);
-    const auto realm = options.realm ? options.realm(request) : std::string();
-    std::string field = "Basic realm=\"consign\"";
-    if (!realm.empty()) {
-        field = "Bearer realm=" + quoted_string(realm) + ",service=" + quoted_string(options.service);
-        const bool nameable = path && (path->repository.empty() || is_repository_name(path->repository));
-        if (const auto scope = nameable ? scope_for(*path, request.verb) : ""; !scope.empty())
-            field += ",scope=" + quoted_string(scope);
-        if (!reason.empty()) field += ",error=" + quoted_string(reason); // RFC 6750 section 3.1
-    }
-    response.headers.set("WWW-Authenticate", field);
-    return response;
-}
-
-net::Async<Result<void>> RegistryServer::Impl::recheck(const Exchange& exchange) const {
-    if (!exchange.grant.recheck) co_return Result<void>{};
-    co_return co_await exchange.grant.recheck();
-}
-
 net::Response RegistryServer::Impl::refuse(const Exchange& exchange, const Error& error,
                                            Subject subject) const {
-    if (error.code == Code::unauthenticated) return challenge(exchange.request, exchange.path, error);
+    if (error.code == Code::unauthenticated) return door.challenge(exchange.request, exchange.path, error);
     return error_response(error, subject);
 }
 
@@ -148,7 +97,7 @@ net::Response RegistryServer::Impl::denied(const Exchange& exchange, std::string
                             : action == "delete" ? Action::delete_
                                                  : Action::pull;
         if (catalog ? more->catalog : access_to(*more, exchange.path.repository, wanted).whole)
-            return challenge(exchange.request, exchange.path,
+            return door.challenge(exchange.request, exchange.path,
                              Error{Code::unauthenticated, "the token does not allow " + what,
                                    "get one with the scope that WWW-Authenticate names"},
                              "insufficient_scope");

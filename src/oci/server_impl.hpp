@@ -3,7 +3,7 @@
 #include "errors.hpp"
 #include "grant.hpp"
 #include "registry_access.hpp"
-#include "registry_path.hpp"
+#include "registry_door.hpp"
 
 namespace consign::oci {
 
@@ -18,13 +18,11 @@ struct Exchange {
 
 struct RegistryServer::Impl {
     Impl(RegistryCore& registry, Authorise may, RegistryServerOptions with)
-        : core(registry), authorise(std::move(may)), options(std::move(with)) {}
+        : core(registry), door(std::move(may), with), options(std::move(with)) {}
 
     net::Async<net::Response> answer(net::Request& request);
     net::Async<net::Response> dispatch(Exchange& exchange);
     net::Async<net::Response> base(Exchange& exchange);
-    net::Response challenge(const net::Request& request, const std::optional<RegistryPath>& path,
-                            const Error& error, std::string_view reason = {}) const;
     /// The grant does not allow the action: 401 when another token could, else 403 DENIED.
     net::Response denied(const Exchange& exchange, std::string_view action) const;
 
@@ -49,15 +47,13 @@ struct RegistryServer::Impl {
     net::Async<net::Response> tags(Exchange& exchange);
     net::Async<net::Response> catalog(Exchange& exchange);
 
-    /// Whether the bearer still has the rights that the request came in with.
-    net::Async<Result<void>> recheck(const Exchange& exchange) const;
     /// The answer to an error that is about the bearer, or else about `subject`.
     net::Response refuse(const Exchange& exchange, const Error& error, Subject subject) const;
     /// Whether the repository's pull access covers the digest.
     net::Async<Result<bool>> may_see(Access access, std::string repository, Digest digest);
 
     RegistryCore& core;
-    Authorise authorise;
+    RegistryDoor door;
     RegistryServerOptions options;
 };
 

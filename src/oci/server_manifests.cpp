@@ -65,7 +65,7 @@ net::Async<net::Response> RegistryServer::Impl::put_manifest(Exchange& exchange)
             Subject::manifest);
     auto body = co_await net::read_all(*exchange.request.body, kManifestLimitBytes);
     if (!body) co_return error_response(body.error(), Subject::manifest);
-    if (const auto still = co_await recheck(exchange); !still)
+    if (const auto still = co_await recheck(exchange.grant); !still)
         co_return refuse(exchange, still.error(), Subject::name);
     const auto put =
         co_await core.put_manifest(repository, std::string(exchange.request.headers.get("Content-Type")),

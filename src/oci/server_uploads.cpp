@@ -197,7 +197,7 @@ RegistryServer::Impl::receive_last(Exchange& exchange, std::string id, Digest di
         LimitedSource body(ranged, room - have, path.repository);
         CONSIGN_CO_CHECK(co_await core.blobs->append(id, body, digest.algorithm()));
     }
-    CONSIGN_CO_CHECK(co_await recheck(exchange));
+    CONSIGN_CO_CHECK(co_await recheck(exchange.grant));
     co_return co_await core.blobs->finish(id, digest);
 }
 
