@@ -2,12 +2,15 @@
 #include "consign/base/jwt.hpp"
 #include "consign/base/random.hpp"
 #include <algorithm>
+#include <arpa/inet.h>
 #include <csignal>
 #include <cstdio>
 #include <fcntl.h>
 #include <fstream>
 #include <iostream>
+#include <netinet/in.h>
 #include <sstream>
+#include <sys/socket.h>
 #include <thread>
 #include <unistd.h>
 
@@ -141,6 +144,17 @@ net::Async<Result<std::string>> enroll_agent(protocol::ApiClient& owner) {
         text, co_await owner.send(net::Verb::post, "/v1/token", form, "application/x-www-form-urlencoded"));
     CONSIGN_CO_TRY(access, json::decode_text<protocol::TokenResponse>(text));
     co_return access.access_token;
+}
+
+std::uint16_t free_port() {
+    const Fd probe(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{
+        .sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+    socklen_t size = sizeof address;
+    if (::bind(probe.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+        ::getsockname(probe.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0)
+        give_up("find a port", Error{Code::internal, "bind failed"});
+    return ntohs(address.sin_port);
 }
 
 } // namespace bench

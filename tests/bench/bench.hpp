@@ -24,6 +24,8 @@ inline double median(std::vector<double> values) { return quantile(std::move(val
 /// Runs `round` n times and gives the median of what it returns.
 double median_of(int rounds, const std::function<double()>& round);
 
+/// A loopback port that nobody listens on now.
+std::uint16_t free_port();
 /// Resident memory of a process, MiB.
 double rss_mib(pid_t pid);
 /// User and system CPU seconds of a process so far.

@@ -25,17 +25,6 @@ namespace {
 
 constexpr int kImages = 20, kLayers = 50, kRounds = 5;
 
-std::uint16_t free_port() {
-    const Fd probe(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address{
-        .sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
-    socklen_t size = sizeof address;
-    if (::bind(probe.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-        ::getsockname(probe.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0)
-        give_up("find a port", Error{Code::internal, "bind failed"});
-    return ntohs(address.sin_port);
-}
-
 bool answers(std::uint16_t port) {
     const Fd probe(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in address{
