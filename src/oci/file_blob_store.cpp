@@ -51,6 +51,7 @@ struct Work {
     std::uint64_t free_floor = 0;
     Fd file = {};
     std::string wanted_algorithm = {}; ///< of an append's running hash
+    bool begun = false;                ///< the first piece is written
     std::uint64_t start = 0, size = 0;
     Bytes buffer = {};
 
@@ -69,14 +70,15 @@ struct Work {
     }
 
     /// Opens the file and, unless what is in it has to be hashed first, goes on with `count` bytes of the
-    /// buffer: one trip to the pool for a small upload. Whether it could.
-    Result<bool> begin(std::size_t count) {
+    /// buffer: one trip to the pool for a small upload.
+    Result<void> begin(std::size_t count) {
         CONSIGN_CHECK(open());
         if (size > 0 && claim->hash) wanted_algorithm = claim->hash->algorithm; // it has begun
         if (size == 0) claim->hash.emplace(wanted_algorithm);
-        if (!is_hashed(wanted_algorithm)) return false;
+        if (!is_hashed(wanted_algorithm)) return {};
         if (count > 0) CONSIGN_CHECK(write(count));
-        return true;
+        begun = true;
+        return {};
     }
 
     /// Whether the running hash is of `algorithm` and covers the file; if not, some more of it. Call until
@@ -180,7 +182,7 @@ class FileBlobStore final : public BlobStore {
     }
 
     net::Async<Result<std::string>> begin_upload() override {
-        co_return told(
+        auto begun = told(
             co_await pool_.run([files = files_, idle = options_.uploads_expire]() -> Result<std::string> {
                 auto id = to_hex(random_bytes(16));
                 CONSIGN_CHECK(make_directories(files->uploads()));
@@ -190,10 +192,13 @@ class FileBlobStore final : public BlobStore {
                 file.reset();
                 return id;
             }));
+        if (begun) uploads_->begun(*begun);
+        co_return begun;
     }
 
     net::Async<Result<std::uint64_t>> upload_size(std::string upload) override {
         if (!is_upload_id(upload)) co_return unknown_upload(upload);
+        if (const auto size = uploads_->size(upload)) co_return *size;
         co_return told(co_await pool_.run([files = files_, upload]() -> Result<std::uint64_t> {
             CONSIGN_TRY(file, open_upload(*files, upload, O_RDONLY));
             return size_of(file, files->upload(upload));
@@ -207,6 +212,12 @@ class FileBlobStore final : public BlobStore {
 
     net::Async<Result<Finished>> finish(std::string upload, Digest expected) override {
         co_return told(co_await finish_all(std::move(upload), std::move(expected)));
+    }
+
+    net::Async<Result<Finished>> receive(std::string upload, net::Source& content, Digest expected,
+                                         std::function<net::Async<Result<void>>()> check) override {
+        co_return told(
+            co_await receive_all(std::move(upload), content, std::move(expected), std::move(check)));
     }
 
     net::Async<Result<void>> abandon(std::string upload) override {
@@ -236,7 +247,10 @@ class FileBlobStore final : public BlobStore {
         co_return told(co_await pool_.run([files = files_, shard] { return files->list(shard); }));
     }
     net::Async<Result<std::size_t>> expire_uploads(std::chrono::seconds idle) override {
-        co_return told(co_await pool_.run([files = files_, idle] { return files->expire_uploads(idle); }));
+        auto expired =
+            told(co_await pool_.run([files = files_, idle] { return files->expire_uploads(idle); }));
+        if (!expired || *expired > 0) uploads_->forget_waiting();
+        co_return expired;
     }
     net::Async<Result<std::uint64_t>> free_space() override {
         co_return told(co_await pool_.run([files = files_] { return free_bytes(files->root()); }));
@@ -274,9 +288,14 @@ class FileBlobStore final : public BlobStore {
         auto work = work_on(upload, claim);
         work->wanted_algorithm = std::move(algorithm);
         work->buffer.resize(kFirstPieceBytes);
-        const auto first = co_await read_full(content, work->buffer);
-        CONSIGN_CO_TRY(begun, co_await pool_.run([work, count = first.size] { return work->begin(count); }));
-        if (!begun) {
+        auto first = co_await read_full(content, work->buffer);
+        CONSIGN_CO_CHECK(co_await pool_.run([work, count = first.size] { return work->begin(count); }));
+        co_return co_await append_rest(work, content, std::move(first));
+    }
+    /// After begin() with the `first` piece.
+    net::Async<Result<std::uint64_t>> append_rest(std::shared_ptr<Work> work, net::Source& content,
+                                                  Filled first) {
+        if (!work->begun) {
             auto piece = std::move(work->buffer); // hashing needs one, too
             CONSIGN_CO_CHECK(co_await hash_all(work, work->wanted_algorithm));
             work->buffer = std::move(piece);
@@ -295,6 +314,29 @@ class FileBlobStore final : public BlobStore {
             if (filled.error) co_return std::unexpected(*filled.error);
             if (filled.ended) co_return work->size;
         }
+    }
+    net::Async<Result<Finished>> receive_all(std::string upload, net::Source& content, Digest expected,
+                                             std::function<net::Async<Result<void>>()> check) {
+        if (!is_upload_id(upload)) co_return unknown_upload(upload);
+        CONSIGN_CO_TRY(claim, UploadTable::claim(uploads_, upload));
+        auto work = work_on(upload, claim);
+        work->wanted_algorithm = expected.algorithm();
+        work->buffer.resize(kFirstPieceBytes);
+        auto first = co_await read_full(content, work->buffer);
+        const bool whole = first.ended && !first.error;
+        if (whole) CONSIGN_CO_CHECK(co_await check());
+        using Maybe = Result<std::optional<Finished>>;
+        CONSIGN_CO_TRY(done, co_await pool_.run([work, expected, whole, count = first.size]() -> Maybe {
+            CONSIGN_CHECK(work->begin(count));
+            if (!whole || !work->begun || !work->is_hashed(expected.algorithm())) return std::nullopt;
+            CONSIGN_TRY(finished, work->finish(expected));
+            return std::optional(std::move(finished));
+        }));
+        if (done) co_return std::move(*done);
+        CONSIGN_CO_CHECK(co_await append_rest(work, content, std::move(first)));
+        if (!whole) CONSIGN_CO_CHECK(co_await check());
+        CONSIGN_CO_CHECK(co_await hash_all(work, std::string(expected.algorithm())));
+        co_return co_await pool_.run([work, expected] { return work->finish(expected); });
     }
     net::Async<Result<Finished>> finish_all(std::string upload, Digest expected) {
         if (!is_upload_id(upload)) co_return unknown_upload(upload);

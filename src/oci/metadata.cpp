@@ -192,6 +192,11 @@ Result<std::uint64_t> room(Connection& c, const std::string& repository, const s
     return std::min(left.repository, left.total);
 }
 
+Result<bool> has_quotas(Connection& c) {
+    CONSIGN_TRY(found, c.query_one("SELECT 1 FROM repositories WHERE quota_bytes > 0 LIMIT 1", {}, kExists));
+    return found.has_value();
+}
+
 Result<std::optional<Link>> link(Connection& c, const std::string& repository, const Digest& digest) {
     return c.query_one(
         "SELECT l.size, l.touched_at, b.stamp FROM links l JOIN blobs b ON b.digest = l.digest "

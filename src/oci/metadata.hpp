@@ -28,6 +28,8 @@ struct Limits {
 Result<std::uint64_t> room(Connection& c, const std::string& repository, const std::optional<Digest>& digest,
                            const Limits& limits);
 
+Result<bool> has_quotas(Connection& c); ///< whether any repository has one of its own
+
 /// A piece of a sorted list, and whether there is more.
 struct Page {
     std::vector<std::string> items;

@@ -40,6 +40,9 @@ Result<std::unique_ptr<Registry>> Registry::open(const std::filesystem::path& di
     CONSIGN_TRY(database, store::open_sqlite(directory / "registry.db", kMigrations));
     std::unique_ptr<Registry> out(new Registry());
     out->impl_ = std::make_unique<Impl>(std::move(database), std::move(blobs), pool, options);
+    CONSIGN_TRY(limited, out->impl_->database->read_blocking(
+                             [](store::Connection& c) { return metadata::has_quotas(c); }));
+    out->impl_->has_repository_quotas = limited;
     return out;
 }
 
@@ -75,6 +78,7 @@ net::Async<Result<RegistryUsage>> Registry::usage() {
 
 net::Async<Result<RepositoryUsage>> Registry::set(std::string repository, RepositorySettings settings) {
     CONSIGN_CO_CHECK(check_name(repository));
+    impl_->has_repository_quotas = true; // before the first push that has to look
     co_return co_await impl_->database->write([=](store::Transaction& tx) -> Result<RepositoryUsage> {
         CONSIGN_CHECK(metadata::set(tx, repository, settings));
         CONSIGN_TRY(usage, metadata::repository_usage(tx, repository));

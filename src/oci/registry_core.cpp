@@ -162,9 +162,13 @@ net::Async<Result<bool>> RegistryCore::mount_blob(std::string from, std::string 
 
 net::Async<Result<std::uint64_t>> RegistryCore::room(std::string repository, std::optional<Digest> digest,
                                                      std::uint64_t announced) {
-    CONSIGN_CO_TRY(left, co_await database->read([=, limits = limits()](store::Connection& c) {
-        return metadata::room(c, repository, digest, limits);
-    }));
+    std::uint64_t left = UINT64_MAX;
+    if (has_repository_quotas || options.quota_bytes > 0 || options.repository_quota_bytes > 0) {
+        CONSIGN_CO_TRY(allowed, co_await database->read([=, limits = limits()](store::Connection& c) {
+            return metadata::room(c, repository, digest, limits);
+        }));
+        left = allowed;
+    }
     if (announced > left) co_return std::unexpected(no_room(repository, left));
     if (options.free_floor_bytes == 0) co_return left;
     CONSIGN_CO_TRY(free, co_await blobs->free_space());

@@ -2,6 +2,7 @@
 #include "consign/oci/blob_store.hpp"
 #include "consign/oci/registry.hpp"
 #include "metadata.hpp"
+#include <atomic>
 
 namespace consign::oci {
 
@@ -57,6 +58,8 @@ class RegistryCore {
     std::unique_ptr<BlobStore> blobs;
     net::BlockingPool& pool;
     const RegistryOptions options;
+    /// Whether any repository may have a quota of its own; while none has, and the registry has none, nobody asks.
+    std::atomic<bool> has_repository_quotas = true;
 
   private:
     bool is_old(Time touched_at) const;

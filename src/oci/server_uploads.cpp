@@ -192,13 +192,9 @@ RegistryServer::Impl::receive_last(Exchange& exchange, std::string id, Digest di
     const auto& [request, path, grant] = exchange;
     CONSIGN_CO_TRY(room,
                    co_await core.room(path.repository, digest, have + request.content_length.value_or(0)));
-    if (request.content_length != 0) {
-        RangedSource ranged(*request.body, request);
-        LimitedSource body(ranged, room - have, path.repository);
-        CONSIGN_CO_CHECK(co_await core.blobs->append(id, body, digest.algorithm()));
-    }
-    CONSIGN_CO_CHECK(co_await recheck(exchange.grant));
-    co_return co_await core.blobs->finish(id, digest);
+    RangedSource ranged(*request.body, request);
+    LimitedSource body(ranged, room - have, path.repository);
+    co_return co_await core.blobs->receive(id, body, digest, [&exchange] { return recheck(exchange.grant); });
 }
 
 net::Async<net::Response> RegistryServer::Impl::upload_status(Exchange& exchange) {

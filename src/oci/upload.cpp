@@ -32,12 +32,37 @@ void UploadTable::give_back(const std::string& id, std::optional<RunningHash> ha
     const std::lock_guard lock(mutex_);
     const auto found = entries_.find(id);
     if (found == entries_.end()) return;
-    if (!hash || entries_.size() > kWaitingHashes) {
+    if (!hash) {
         entries_.erase(found);
         return;
     }
+    if (entries_.size() > kWaitingHashes) make_room();
     found->second.hash = std::move(hash);
     found->second.busy = false;
+}
+
+void UploadTable::begun(const std::string& id) {
+    const std::lock_guard lock(mutex_);
+    if (entries_.size() >= kWaitingHashes) make_room();
+    if (entries_.size() < kWaitingHashes) entries_[id] = {.busy = false, .hash = RunningHash("sha256")};
+}
+
+std::optional<std::uint64_t> UploadTable::size(const std::string& id) {
+    const std::lock_guard lock(mutex_);
+    const auto found = entries_.find(id);
+    if (found == entries_.end() || found->second.busy || !found->second.hash) return std::nullopt;
+    return found->second.hash->size;
+}
+
+void UploadTable::forget_waiting() {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(entries_, [](const auto& item) { return !item.second.busy; });
+}
+
+// Ids are random, so the first is as good as any.
+void UploadTable::make_room() {
+    const auto waiting = std::ranges::find_if(entries_, [](const auto& item) { return !item.second.busy; });
+    if (waiting != entries_.end()) entries_.erase(waiting);
 }
 
 bool is_upload_id(std::string_view id) {

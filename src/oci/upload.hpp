@@ -42,6 +42,12 @@ class UploadTable {
 
     /// conflict while another request works on the same upload.
     static Result<std::shared_ptr<Claim>> claim(std::shared_ptr<UploadTable> table, const std::string& id);
+    /// A new upload, with nothing in it.
+    void begun(const std::string& id);
+    /// How many bytes an upload that waits has, if that is known without its file.
+    std::optional<std::uint64_t> size(const std::string& id);
+    /// Forgets those that wait: some of their files are gone.
+    void forget_waiting();
 
   private:
     struct Entry {
@@ -49,6 +55,7 @@ class UploadTable {
         std::optional<RunningHash> hash;
     };
     void give_back(const std::string& id, std::optional<RunningHash> hash);
+    void make_room(); ///< one that waits goes, any: few of those that wait for long ever go on
     std::mutex mutex_;
     std::map<std::string, Entry> entries_;
 };

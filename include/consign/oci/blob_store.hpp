@@ -4,6 +4,7 @@
 #include "consign/base/file.hpp"
 #include "consign/net/http.hpp"
 #include <filesystem>
+#include <functional>
 #include <memory>
 
 namespace consign::oci {
@@ -39,6 +40,10 @@ class BlobStore {
     /// Verifies the digest, fsyncs, makes the blob visible. corrupt: the bytes are something else; the upload
     /// is gone.
     virtual net::Async<Result<Finished>> finish(std::string upload, Digest expected) = 0;
+    /// append() and finish() in one, in fewer steps for what is small. When all has come, and before anything is made
+    /// visible, `check` is asked; its error ends it, and leaves the upload.
+    virtual net::Async<Result<Finished>> receive(std::string upload, net::Source& content, Digest expected,
+                                                 std::function<net::Async<Result<void>>()> check) = 0;
     virtual net::Async<Result<void>> abandon(std::string upload) = 0;
 
     // Upkeep: what garbage collection and scrub need.

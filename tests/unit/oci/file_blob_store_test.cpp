@@ -26,6 +26,18 @@ struct Fixture {
         if (!done) return std::unexpected(done.error());
         return done->size;
     }
+    /// `refuse`: what the check before the end says.
+    Result<std::uint64_t> receive(const std::string& upload, std::string_view text, const Digest& digest,
+                                  std::optional<Error> refuse = std::nullopt) {
+        TextSource source(text);
+        auto done = io.run(store->receive(upload, source, digest, [refuse] { return say(refuse); }));
+        if (!done) return std::unexpected(done.error());
+        return done->size;
+    }
+    static net::Async<Result<void>> say(std::optional<Error> refuse) {
+        if (refuse) co_return std::unexpected(*refuse);
+        co_return Result<void>{};
+    }
     Result<std::string> load(const Digest& digest) {
         return io.run(load_blob(*store, digest, io.blocking(), 1u << 26));
     }
@@ -198,4 +210,61 @@ TEST_CASE_METHOD(Fixture, "a pinned blob is not discarded, and a repaired one no
     CHECK(listed[0].digest == digest);
     CHECK(listed[0].size == 8);
     CHECK(io.run(store->list((shard + 1) % 256)).value().empty());
+}
+
+TEST_CASE_METHOD(Fixture, "the last of a blob, or all of it, is received in one go", "[oci]") {
+    const auto size = GENERATE(0u, 5u, 32u * 1024, 32u * 1024 + 1, 1'000'003u);
+    CAPTURE(size);
+    const std::string text(size, 'y');
+    const auto digest = Digest::sha256_of(text);
+    CHECK(receive(begin(), text, digest) == size);
+    CHECK(load(digest) == text);
+    CHECK(receive(begin(), text, digest) == size); // once more
+    const auto chunked = Digest::sha256_of("head" + text);
+    auto upload = begin();
+    CHECK(append(upload, "head") == 4u);
+    store = reopen(); // nobody remembers the hash
+    CHECK(receive(upload, text, chunked) == size + 4);
+    CHECK(load(chunked) == "head" + text);
+
+    Hasher hasher("sha512");
+    hasher.update(as_bytes(text));
+    const auto longer = hasher.finish();
+    CHECK(receive(begin(), text, longer) == size);
+    CHECK(load(longer) == text);
+    hasher = Hasher("sha512");
+    hasher.update(as_bytes("head" + text));
+    const auto other = hasher.finish();
+    upload = begin();
+    CHECK(append(upload, "head") == 4u); // hashed as if it were to be sha256
+    CHECK(receive(upload, text, other) == size + 4);
+    CHECK(load(other) == "head" + text);
+
+    CHECK(receive(begin(), text + "!", digest).error().code == Code::corrupt);
+    CHECK(uploads() == 0);
+}
+
+TEST_CASE_METHOD(Fixture, "nothing is visible when the check before the end refuses", "[oci]") {
+    const auto size = GENERATE(5u, 1'000'003u);
+    const std::string text(size, 'z');
+    const auto digest = Digest::sha256_of(text);
+    const auto upload = begin();
+    CHECK(receive(upload, text, digest, Error{Code::unauthenticated, "revoked"}).error().code ==
+          Code::unauthenticated);
+    CHECK(load(digest).error().code == Code::not_found);
+    REQUIRE(io.run(store->abandon(upload)));
+    CHECK(uploads() == 0);
+    CHECK(io.run(store->upload_size(upload)).error().code == Code::not_found);
+}
+
+TEST_CASE_METHOD(Fixture, "more uploads may wait than are remembered", "[oci]") {
+    std::vector<std::string> waiting;
+    for (int i = 0; i < 1100; ++i) waiting.push_back(begin());
+    for (const auto& upload : waiting) REQUIRE(io.run(store->upload_size(upload)) == 0u);
+    CHECK(append(waiting.front(), "12") == 2u);
+    CHECK(io.run(store->upload_size(waiting.front())) == 2u);
+    CHECK(receive(waiting.back(), "ab", Digest::sha256_of("ab")) == 2u);
+    CHECK(io.run(store->upload_size(waiting.back())).error().code == Code::not_found);
+    CHECK(io.run(store->expire_uploads(std::chrono::seconds(-1))) == 1099u);
+    CHECK(io.run(store->upload_size(waiting[1])).error().code == Code::not_found);
 }
