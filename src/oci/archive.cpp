@@ -33,21 +33,15 @@ class ArchiveReader final : public Repository {
     Async<Result<ManifestBytes>> fetch_manifest(TagOrDigest which) override {
         auto searched = index_.find(which);
         if (!searched) co_return std::unexpected(with_context(std::move(searched).error(), describe()));
-        ManifestBytes out;
+        Descriptor found;
         if (*searched)
-            out.descriptor = std::move(**searched);
+            found = std::move(**searched);
         else if (which.digest)
-            out.descriptor.digest = *which.digest; // a child of an index is only a blob
+            found.digest = *which.digest;
         else
             co_return fail(Code::not_found, describe() + " has no image " + which.tag);
-        CONSIGN_CO_TRY(body, co_await load(out.descriptor.digest));
-        out.body = std::move(body);
-        out.descriptor.size = out.body.size();
-        if (out.descriptor.media_type.empty()) {
-            CONSIGN_CO_TRY(parsed, Manifest::parse(out.body, ""));
-            out.descriptor.media_type = parsed.media_type;
-        }
-        co_return out;
+        CONSIGN_CO_TRY(body, co_await load(found.digest));
+        co_return manifest_from(std::move(found), std::move(body));
     }
 
     Async<Result<bool>> has_blob(Descriptor blob) override {

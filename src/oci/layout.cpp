@@ -74,22 +74,15 @@ class LayoutRepository final : public Repository {
         CONSIGN_CO_TRY(index, co_await pool_.run([file = index_] { return file->load(); }));
         auto searched = index.find(which);
         if (!searched) co_return std::unexpected(with_context(std::move(searched).error(), describe()));
-        auto& found = *searched;
-        if (!found && !which.digest)
-            co_return fail(Code::not_found, directory_.string() + " has no manifest " + which.tag);
-        ManifestBytes out;
-        if (found)
-            out.descriptor = std::move(*found);
+        Descriptor found;
+        if (*searched)
+            found = std::move(**searched);
+        else if (which.digest)
+            found.digest = *which.digest;
         else
-            out.descriptor.digest = *which.digest; // a child of an index is only a blob
-        CONSIGN_CO_TRY(body, co_await load_blob(*blobs_, out.descriptor.digest, pool_, kManifestLimitBytes));
-        out.body = std::move(body);
-        out.descriptor.size = out.body.size();
-        if (out.descriptor.media_type.empty()) {
-            CONSIGN_CO_TRY(parsed, Manifest::parse(out.body, ""));
-            out.descriptor.media_type = parsed.media_type;
-        }
-        co_return out;
+            co_return fail(Code::not_found, directory_.string() + " has no manifest " + which.tag);
+        CONSIGN_CO_TRY(body, co_await load_blob(*blobs_, found.digest, pool_, kManifestLimitBytes));
+        co_return manifest_from(std::move(found), std::move(body));
     }
 
     net::Async<Result<void>> put_manifest(ManifestBytes manifest, std::string tag) override {

@@ -103,6 +103,15 @@ bool LayoutIndex::remove(const TagOrDigest& which) {
            }) > 0;
 }
 
+Result<ManifestBytes> manifest_from(Descriptor descriptor, std::string body) {
+    descriptor.size = body.size();
+    if (descriptor.media_type.empty()) {
+        CONSIGN_TRY(parsed, Manifest::parse(body, ""));
+        descriptor.media_type = parsed.media_type;
+    }
+    return ManifestBytes{.descriptor = std::move(descriptor), .body = std::move(body)};
+}
+
 net::Async<Result<std::vector<Descriptor>>>
 listed_referrers(LayoutIndex index, Digest subject,
                  std::function<net::Async<Result<std::string>>(Digest digest)> load) {

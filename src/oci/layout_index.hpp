@@ -37,6 +37,10 @@ class LayoutIndex {
     std::vector<Descriptor> entries_;
 };
 
+/// The manifest whose bytes are `body`; what `descriptor` leaves open is read from them. A child of an index is
+/// only a blob in a layout: nothing but its digest is known before.
+Result<ManifestBytes> manifest_from(Descriptor descriptor, std::string body);
+
 /// The listed manifests whose subject is `subject`; `load` gives the bytes of one.
 net::Async<Result<std::vector<Descriptor>>>
 listed_referrers(LayoutIndex index, Digest subject,
