@@ -93,7 +93,11 @@ Async<Result<std::string>> read_all(Source& source, std::size_t limit_bytes) {
         auto got = co_await source.read(std::as_writable_bytes(std::span(out).subspan(have, room)));
         if (!got) co_return std::unexpected(std::move(got).error());
         out.resize(have + *got);
-        if (*got == 0) co_return out;
+        if (*got == 0) {
+            // Who reads a small body may keep it for as long as a poll is parked.
+            if (out.capacity() / 2 > out.size()) out.shrink_to_fit();
+            co_return out;
+        }
         if (out.size() > limit_bytes)
             co_return fail(Code::too_large,
                            "the body is larger than " + std::to_string(limit_bytes) + " bytes");
