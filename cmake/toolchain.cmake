@@ -12,12 +12,15 @@ endif()
 add_compile_options(-stdlib=libc++ -fexperimental-library -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Werror
   -ffunction-sections -fdata-sections)
 add_compile_definitions(_GNU_SOURCE)
-add_link_options(-stdlib=libc++ -fexperimental-library -fuse-ld=lld -Wl,--gc-sections -Wl,--icf=all)
+add_link_options(-stdlib=libc++ -fexperimental-library -fuse-ld=lld -Wl,--gc-sections)
 
 # Size over speed in our own code: what is resident is mostly the program itself, and the hot loops (SHA-256, zstd,
 # SQLite) are in libraries that come optimised. With all of it in one link step, a quarter of our code goes, and
-# a clean build is no slower.
-set(CMAKE_CXX_FLAGS_RELEASE "-Oz -flto=full -DNDEBUG")
+# a clean build is no slower. Nothing asks for a type at run time but catch, which needs no -frtti; and what is alike,
+# code or constants, is kept once.
+set(CMAKE_CXX_FLAGS_RELEASE "-Oz -flto=full -fno-rtti -DNDEBUG")
+set(CMAKE_EXE_LINKER_FLAGS_RELEASE "-Wl,--icf=all -Wl,--ignore-data-address-equality \
+-Wl,-mllvm,-enable-merge-functions -Wl,-mllvm,-enable-machine-outliner=always")
 set(CMAKE_CXX_FLAGS_DEBUG "-O1 -gline-tables-only")
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
   add_compile_definitions(_LIBCPP_HARDENING_MODE=_LIBCPP_HARDENING_MODE_FAST)
