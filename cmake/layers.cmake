@@ -24,7 +24,8 @@ function(consign_layer layer)
 endfunction()
 
 # The standard library, nlohmann/json and Asio's awaitable are half of what a file costs to compile. Precompiled for
-# release, where the clock of a clean build matters; the other presets compile without, and so find a missing include.
+# release and asan, which tests/run.sh builds against the clock; debug and tsan compile without, and so find a missing
+# include. Without -fno-pch-timestamp an upgrade of a system package fails the next build instead of redoing it.
 option(CONSIGN_PCH "Precompile the common headers" OFF)
 function(consign_precompile target)
   if(NOT CONSIGN_PCH)
@@ -32,7 +33,9 @@ function(consign_precompile target)
   endif()
   if(target STREQUAL "consign_base")
     return() # small files, and without Asio
-  elseif(target STREQUAL "consign_net")
+  endif()
+  target_compile_options(${target} PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
+  if(target STREQUAL "consign_net")
     target_precompile_headers(${target} PRIVATE ${CMAKE_SOURCE_DIR}/cmake/precompiled.hpp)
   else()
     target_precompile_headers(${target} REUSE_FROM consign_net)

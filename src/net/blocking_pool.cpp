@@ -1,4 +1,4 @@
-#include "consign/net/async.hpp"
+#include "consign/net/visit.hpp"
 #include "net/gate.hpp"
 #include <algorithm>
 #include <boost/asio/post.hpp>
@@ -58,16 +58,17 @@ Async<void> BlockingPool::post_and_wait(std::function<void()> work) {
     auto slot = std::make_shared<Slot>();
     {
         const std::scoped_lock lock(state_->mutex);
-        state_->queue.push_back([work = std::move(work), slot, executor]() mutable {
-            try {
-                work();
-            } catch (...) {
-                slot->failure = std::current_exception();
-            }
-            work = nullptr;
-            // The slot holds the suspended coroutine: its last reference must go on the I/O thread.
-            asio::post(executor, [held = std::move(slot)] { held->done.open(); });
-        });
+        state_->queue.push_back(
+            [work = std::move(work), slot, executor, visit = std::make_shared<Visit>(executor)]() mutable {
+                try {
+                    work();
+                } catch (...) {
+                    slot->failure = std::current_exception();
+                }
+                work = nullptr;
+                // The slot holds the suspended coroutine: its last reference must go on the I/O thread.
+                asio::post(executor, [held = std::move(slot)] { held->done.open(); });
+            });
     }
     state_->wake.notify_one();
     co_await slot->done.wait_uncancelled();

@@ -1,5 +1,5 @@
 #include "consign/base/log.hpp"
-#include "consign/net/async.hpp"
+#include "consign/net/visit.hpp"
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -97,6 +97,7 @@ IoThread::~IoThread() {
     state_->pool.reset(); // posts its last results into the context, which must still be there
     state_->context.stop();
     state_->thread.join();
+    await_visits(state_->context);
 }
 
 Executor IoThread::executor() { return state_->context.get_executor(); }

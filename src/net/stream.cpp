@@ -15,7 +15,10 @@ namespace consign::net {
 namespace {
 // A piece of a file between two looks at the clock and at other connections.
 constexpr std::size_t kSendfilePiece = 512 * 1024;
+// Records that go out together, and what a TLS read takes from the socket at once: with more, memory per
+// connection grows faster than the calls become fewer.
 constexpr std::size_t kTlsPiece = 64 * 1024;
+constexpr std::size_t kTlsRecord = 16 * 1024;
 // A fast peer never makes us wait: after this many operations the others get their turn.
 constexpr std::uint8_t kStreak = 32;
 
@@ -86,8 +89,8 @@ Async<Result<void>> Stream::connect(Tcp::endpoint endpoint, SteadyTime deadline)
 
 Async<Result<void>> Stream::handshake(TlsSession session, SteadyTime deadline) {
     tls_ = std::move(session);
-    if (SSL_set_fd(tls_.get(), socket_.native_handle()) != 1)
-        co_return std::unexpected(tls_error(tls_.get(), "TLS"));
+    tls_socket_ = TlsSocket::attach(tls_.get(), socket_.native_handle());
+    if (!tls_socket_) co_return std::unexpected(tls_error(tls_.get(), "TLS"));
     for (;;) {
         ERR_clear_error();
         const Attempt attempt = tls_outcome(SSL_do_handshake(tls_.get()));
@@ -117,6 +120,14 @@ Async<Result<std::size_t>> Stream::read_some(std::span<std::byte> into, SteadyTi
 }
 
 Async<Result<void>> Stream::write_all(ByteView bytes, std::chrono::milliseconds progress) {
+    if (tls_ && bytes.size() > kTlsRecord) {
+        while (bytes.size() > kTlsRecord) {
+            const auto piece = bytes.first(std::min(bytes.size(), kTlsPiece));
+            CONSIGN_CO_CHECK(co_await write_records(piece, progress));
+            bytes = bytes.subspan(piece.size());
+        }
+        tls_socket_->drop_room();
+    }
     while (!bytes.empty()) {
         if (!co_await breathe()) co_return fail(Code::cancelled, "cancelled");
         const Attempt attempt = try_write(bytes);
@@ -127,6 +138,26 @@ Async<Result<void>> Stream::write_all(ByteView bytes, std::chrono::milliseconds 
         if (attempt.outcome == Outcome::end) co_return fail(Code::unavailable, "the peer hung up");
         if (attempt.outcome == Outcome::broken) co_return std::unexpected(broken(attempt, "cannot write"));
         CONSIGN_CO_CHECK(co_await wait(attempt.outcome, after(progress)));
+    }
+    co_return Result<void>{};
+}
+
+// Encrypts all of it, then sends the records together.
+Async<Result<void>> Stream::write_records(ByteView bytes, std::chrono::milliseconds progress) {
+    tls_socket_->make_room(kTlsPiece);
+    tls_socket_->hold(true);
+    const bool encrypted = write_now(bytes);
+    tls_socket_->hold(false);
+    if (!encrypted) co_return fail(Code::unavailable, "cannot write to the peer");
+    while (!tls_socket_->held().empty()) {
+        if (!co_await breathe()) co_return fail(Code::cancelled, "cancelled");
+        const Attempt attempt = send_plain(tls_socket_->held());
+        if (attempt.outcome == Outcome::done)
+            tls_socket_->sent(attempt.bytes);
+        else if (attempt.outcome == Outcome::broken)
+            co_return std::unexpected(broken(attempt, "cannot write"));
+        else
+            CONSIGN_CO_CHECK(co_await wait(attempt.outcome, after(progress)));
     }
     co_return Result<void>{};
 }
@@ -153,10 +184,11 @@ Async<Result<void>> Stream::send_file(int file, std::uint64_t offset, std::uint6
             if (got == 0)
                 co_return fail(Code::internal, "a file ended before the size it was announced with");
             CONSIGN_CO_CHECK(
-                co_await write_all(ByteView(buffer).first(static_cast<std::size_t>(got)), progress));
+                co_await write_records(ByteView(buffer).first(static_cast<std::size_t>(got)), progress));
             position += got;
             size -= static_cast<std::uint64_t>(got);
         }
+        tls_socket_->drop_room();
         co_return Result<void>{};
     }
     while (size > 0) {
@@ -179,12 +211,7 @@ Async<Result<void>> Stream::send_file(int file, std::uint64_t offset, std::uint6
 
 Stream::Attempt Stream::try_read(std::span<std::byte> into) {
     if (!socket_.is_open()) return {Outcome::broken, 0, ECANCELED};
-    if (tls_) {
-        ERR_clear_error();
-        std::size_t got = 0;
-        const int returned = SSL_read_ex(tls_.get(), into.data(), into.size(), &got);
-        return returned == 1 ? Attempt{Outcome::done, got} : tls_outcome(returned);
-    }
+    if (tls_) return read_records(into);
     for (;;) {
         const ssize_t got = ::recv(socket_.native_handle(), into.data(), into.size(), 0);
         if (got > 0) return {Outcome::done, static_cast<std::size_t>(got)};
@@ -192,6 +219,23 @@ Stream::Attempt Stream::try_read(std::span<std::byte> into) {
         if (would_block(errno)) return {Outcome::want_read};
         if (errno != EINTR) return {Outcome::broken, 0, errno};
     }
+}
+
+// As many records as came together, if there is room for them.
+Stream::Attempt Stream::read_records(std::span<std::byte> into) {
+    const bool many = into.size() >= kTlsPiece;
+    SSL_set_read_ahead(tls_.get(), many);
+    if (many) SSL_set_default_read_buffer_len(tls_.get(), kTlsPiece + kTlsRecord);
+    std::size_t filled = 0;
+    do {
+        ERR_clear_error();
+        std::size_t got = 0;
+        const auto room = into.subspan(filled);
+        const int returned = SSL_read_ex(tls_.get(), room.data(), room.size(), &got);
+        if (returned != 1) return filled > 0 ? Attempt{Outcome::done, filled} : tls_outcome(returned);
+        filled += got;
+    } while (many && filled < into.size() && SSL_has_pending(tls_.get()));
+    return {Outcome::done, filled};
 }
 
 Stream::Attempt Stream::try_write(ByteView bytes) {
@@ -202,6 +246,11 @@ Stream::Attempt Stream::try_write(ByteView bytes) {
         const int returned = SSL_write_ex(tls_.get(), bytes.data(), bytes.size(), &sent);
         return returned == 1 ? Attempt{Outcome::done, sent} : tls_outcome(returned);
     }
+    return send_plain(bytes);
+}
+
+Stream::Attempt Stream::send_plain(ByteView bytes) {
+    if (!socket_.is_open()) return {Outcome::broken, 0, ECANCELED};
     for (;;) {
         const ssize_t sent = ::send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
         if (sent >= 0) return {Outcome::done, static_cast<std::size_t>(sent)};

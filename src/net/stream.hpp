@@ -1,7 +1,7 @@
 #pragma once
 #include "consign/base/bytes.hpp"
 #include "net/deadline.hpp"
-#include "net/tls.hpp"
+#include "net/tls_socket.hpp"
 #include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
@@ -55,7 +55,10 @@ class Stream final : public Expirable {
     };
     void expired() override;
     Attempt try_read(std::span<std::byte> into);
+    Attempt read_records(std::span<std::byte> into);
     Attempt try_write(ByteView bytes);
+    Attempt send_plain(ByteView bytes);
+    Async<Result<void>> write_records(ByteView bytes, std::chrono::milliseconds progress);
     Attempt tls_outcome(int returned);
     Error broken(const Attempt& attempt, std::string_view doing);
     Async<Result<void>> wait(Outcome want, SteadyTime deadline);
@@ -63,6 +66,7 @@ class Stream final : public Expirable {
 
     Socket socket_;
     TlsSession tls_;
+    TlsSocket* tls_socket_ = nullptr; ///< of tls_
     bool timed_out_ = false;
     std::uint8_t streak_ = 0; ///< operations in a row that did not wait
 };

@@ -26,7 +26,7 @@ Result<void> expect_host(SSL* ssl, const std::string& host, bool verify);
 /// Why OpenSSL's last call on this thread failed, and for a refused certificate, why and what to do.
 Error tls_error(SSL* ssl, std::string_view doing);
 
-/// OpenSSL writes without MSG_NOSIGNAL: a peer that hung up must not end the process.
+/// sendfile(2) has no MSG_NOSIGNAL: a peer that hung up must not end the process.
 void ignore_sigpipe();
 
 } // namespace consign::net

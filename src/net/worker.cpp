@@ -1,5 +1,6 @@
 #include "net/worker.hpp"
 #include "consign/base/log.hpp"
+#include "consign/net/visit.hpp"
 #include <arpa/inet.h>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/post.hpp>
@@ -43,6 +44,7 @@ Worker::Worker(const ServerOptions& options, const Handler& handler, SSL_CTX* tl
 Worker::~Worker() {
     if (thread_.joinable()) thread_.join();
     context_.stop();
+    await_visits(context_);
 }
 
 void Worker::start() {

@@ -1,5 +1,6 @@
 #include "blob_files.hpp"
 #include "upload.hpp"
+#include <cstdio>
 #include <fcntl.h>
 #include <format>
 #include <sys/stat.h>
@@ -73,6 +74,33 @@ Result<BlobStore::Pin> BlobFiles::place(const fs::path& from, const Digest& dige
     CONSIGN_CHECK(fsync_directory(target.parent_path()));
     if (shape_ == BlobPaths::fanned) ::unlink(aside("quarantine", digest).c_str()); // it is replaced
     return held;
+}
+
+Result<BlobStore::Pin> BlobFiles::place_new(const fs::path& from, const Digest& digest) {
+    const auto target = blob(digest);
+    CONSIGN_CHECK(make_durable_directory(target.parent_path()));
+    auto held = pin(digest);
+    const std::lock_guard lock(names_);
+    if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, target.c_str(), RENAME_NOREPLACE) == 0) {
+        if (shape_ == BlobPaths::fanned) ::unlink(aside("quarantine", digest).c_str());
+        return held;
+    }
+    if (errno == EEXIST || errno == EINVAL || errno == ENOSYS) return nullptr;
+    return fail_errno("rename " + from.string() + " to " + target.string(), errno);
+}
+
+Result<void> BlobFiles::restore(const Digest& digest, std::string_view bytes) {
+    const auto path = blob(digest);
+    const auto there = read_file(path, bytes.size());
+    if (there && *there == bytes) return {};
+    CONSIGN_CHECK(make_durable_directory(path.parent_path()));
+    return write_file_atomic(path, bytes);
+}
+
+Result<void> BlobFiles::sync() const {
+    CONSIGN_TRY(directory, open_file(root_, O_RDONLY | O_DIRECTORY));
+    if (::syncfs(directory.get()) != 0) return fail_errno("sync " + root_.string(), errno);
+    return {};
 }
 
 BlobStore::Pin BlobFiles::pin(const Digest& digest) {

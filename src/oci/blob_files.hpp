@@ -27,6 +27,11 @@ class BlobFiles : public std::enable_shared_from_this<BlobFiles> {
 
     /// The file `from`, already on disk, becomes the blob, durably. The pin is from before that.
     Result<BlobStore::Pin> place(const std::filesystem::path& from, const Digest& digest);
+    /// The same without a sync, and only if there is no such file: what is durable must not give way to what
+    /// is not. nullptr: there is one, or the file system cannot tell.
+    Result<BlobStore::Pin> place_new(const std::filesystem::path& from, const Digest& digest);
+    Result<void> restore(const Digest& digest, std::string_view bytes);
+    Result<void> sync() const; ///< all files of the file system
     BlobStore::Pin pin(const Digest& digest);
     Result<bool> discard(const Digest& digest);
     Result<void> purge() const;

@@ -8,6 +8,7 @@
 #include "upload.hpp"
 #include <fcntl.h>
 #include <format>
+#include <new>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,9 +18,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kPieceBytes = 256 * 1024; // one trip to the pool; 0.2 ms of hashing
-constexpr std::size_t kFirstPieceBytes =
-    32 * 1024; // most uploads are small, and a buffer is cleared when it is made
+constexpr std::size_t kPieceBytes = 512 * 1024;     // one trip to the pool; 0.4 ms of hashing
+constexpr std::size_t kFirstPieceBytes = 32 * 1024; // most uploads are small
+constexpr std::size_t kBlock = 4096; // what O_DIRECT wants addresses, offsets and sizes in multiples of
 // What is hashed again goes in longer stretches, 6 to 10 ms each: others wait for the same few threads.
 constexpr std::uint64_t kRehashBytes = 8u << 20;
 
@@ -42,6 +43,24 @@ Result<Fd> open_upload(const BlobFiles& files, const std::string& id, int flags)
     return file;
 }
 
+/// Memory for pieces: aligned for O_DIRECT, and not cleared when it is made.
+class PieceBuffer {
+  public:
+    void reserve(std::size_t size) {
+        if (size <= size_) return;
+        memory_.reset(static_cast<std::byte*>(::operator new(size, std::align_val_t(kBlock))));
+        size_ = size;
+    }
+    std::span<std::byte> all() { return {memory_.get(), size_}; }
+
+  private:
+    struct Free {
+        void operator()(std::byte* memory) const { ::operator delete(memory, std::align_val_t(kBlock)); }
+    };
+    std::unique_ptr<std::byte, Free> memory_;
+    std::size_t size_ = 0;
+};
+
 /// One append or finish in progress: shared with the pool, so that a cancelled request leaves nothing
 /// dangling.
 struct Work {
@@ -53,7 +72,8 @@ struct Work {
     std::string wanted_algorithm = {}; ///< of an append's running hash
     bool begun = false;                ///< the first piece is written
     std::uint64_t start = 0, size = 0;
-    Bytes buffer = {};
+    PieceBuffer buffer = {};
+    bool direct = false, may_be_direct = true; ///< O_DIRECT: now set on the file; not refused so far
 
     fs::path path() const { return files->upload(id); }
 
@@ -86,24 +106,23 @@ struct Work {
     Result<bool> hash_some(std::string_view algorithm) {
         auto& hash = claim->hash;
         if (!hash || hash->algorithm != algorithm || hash->size > size) hash.emplace(algorithm);
-        buffer.resize(kPieceBytes);
+        buffer.reserve(kPieceBytes);
+        const auto piece = buffer.all();
         const auto until = std::min(size, hash->size + kRehashBytes);
         while (hash->size < until) {
-            const auto wanted = std::min<std::uint64_t>(buffer.size(), until - hash->size);
-            const auto got = ::pread(file.get(), buffer.data(), wanted, static_cast<off_t>(hash->size));
+            const auto wanted = std::min<std::uint64_t>(piece.size(), until - hash->size);
+            const auto got = ::pread(file.get(), piece.data(), wanted, static_cast<off_t>(hash->size));
             if (got <= 0) return fail_errno("read " + path().string(), got < 0 ? errno : EIO);
-            hash->hasher.update(ByteView(buffer).first(static_cast<std::size_t>(got)));
+            hash->hasher.update(piece.first(static_cast<std::size_t>(got)));
             hash->size += static_cast<std::uint64_t>(got);
         }
         return hash->size == size;
     }
 
     Result<void> write(std::size_t count) {
-        const auto piece = ByteView(buffer).first(count);
+        const ByteView piece = buffer.all().first(count);
         auto written = room_for(count);
-        if (written && ::lseek(file.get(), static_cast<off_t>(size), SEEK_SET) < 0)
-            written = fail_errno("seek " + path().string(), errno);
-        if (written) written = write_all(file.get(), piece, path());
+        if (written) written = store(piece);
         if (!written) {
             // Back to what was there before this request: it was acknowledged, this piece was not.
             claim->hash.reset();
@@ -117,7 +136,9 @@ struct Work {
         return {};
     }
 
-    Result<BlobStore::Finished> finish(const Digest& expected) {
+    /// `sync_later`: all of it is in the buffer, and may be given out with the result instead of being
+    /// synced.
+    Result<BlobStore::Finished> finish(const Digest& expected, bool sync_later = false) {
         const auto actual = claim->hash->hasher.finish();
         claim->forget();
         if (actual != expected) {
@@ -125,13 +146,47 @@ struct Work {
             return fail(Code::corrupt, "the uploaded bytes are " + actual.str() + ", not " + expected.str(),
                         "upload them again");
         }
-        if (::fsync(file.get()) != 0) return fail_errno("fsync " + path().string(), errno);
-        CONSIGN_TRY(pin, files->place(path(), expected));
-        const net::FileBody body{.file = std::make_shared<const Fd>(std::move(file)), .size = size};
-        return BlobStore::Finished{.size = size, .stamp = stamp_of(body), .pin = std::move(pin)};
+        BlobStore::Finished out{.size = size, .stamp = {}, .pin = {}};
+        if (sync_later) {
+            CONSIGN_TRY(placed, files->place_new(path(), expected));
+            out.pin = std::move(placed);
+            if (out.pin) out.unsynced = as_text(buffer.all().first(static_cast<std::size_t>(size)));
+        }
+        if (!out.pin) {
+            if (::fsync(file.get()) != 0) return fail_errno("fsync " + path().string(), errno);
+            CONSIGN_TRY(placed, files->place(path(), expected));
+            out.pin = std::move(placed);
+        }
+        out.stamp = stamp_of({.file = std::make_shared<const Fd>(std::move(file)), .size = size});
+        return out;
     }
 
   private:
+    // A large blob goes to the disk past the page cache. Copying it there costs as much as half of its hash,
+    // and would push out what others read; whoever pulls it first reads it from the disk, and everybody after
+    // that from memory.
+    Result<void> store(ByteView piece) {
+        set_direct(may_be_direct && piece.size() >= kPieceBytes && piece.size() % kBlock == 0 &&
+                   size % kBlock == 0);
+        for (;;) {
+            if (::lseek(file.get(), static_cast<off_t>(size), SEEK_SET) < 0)
+                return fail_errno("seek " + path().string(), errno);
+            const auto written = write_all(file.get(), piece, path());
+            if (written || !direct) return written;
+            may_be_direct =
+                false; // not every file system can (EINVAL), and what else is wrong will show again
+            set_direct(false);
+        }
+    }
+    void set_direct(bool wanted) {
+        if (wanted == direct) return;
+        const int flags = ::fcntl(file.get(), F_GETFL);
+        if (flags >= 0 && ::fcntl(file.get(), F_SETFL, wanted ? flags | O_DIRECT : flags & ~O_DIRECT) == 0)
+            direct = wanted;
+        else
+            may_be_direct = false;
+    }
+
     Result<void> room_for(std::size_t count) const {
         if (free_floor == 0) return {};
         CONSIGN_TRY(left, free_bytes(files->root()));
@@ -231,6 +286,14 @@ class FileBlobStore final : public BlobStore {
         }));
     }
 
+    net::Async<Result<void>> sync() override {
+        co_return told(co_await pool_.run([files = files_] { return files->sync(); }));
+    }
+    Result<void> sync_blocking() override { return files_->sync(); }
+    Result<void> restore(const Digest& digest, std::string_view bytes) override {
+        return files_->restore(digest, bytes);
+    }
+
     net::Async<Result<Pin>> pin(Digest digest) override {
         co_return co_await pool_.run(
             [files = files_, digest]() -> Result<Pin> { return files->pin(digest); });
@@ -287,8 +350,8 @@ class FileBlobStore final : public BlobStore {
         CONSIGN_CO_TRY(claim, UploadTable::claim(uploads_, upload));
         auto work = work_on(upload, claim);
         work->wanted_algorithm = std::move(algorithm);
-        work->buffer.resize(kFirstPieceBytes);
-        auto first = co_await read_full(content, work->buffer);
+        work->buffer.reserve(kFirstPieceBytes);
+        auto first = co_await read_full(content, work->buffer.all());
         CONSIGN_CO_CHECK(co_await pool_.run([work, count = first.size] { return work->begin(count); }));
         co_return co_await append_rest(work, content, std::move(first));
     }
@@ -296,18 +359,19 @@ class FileBlobStore final : public BlobStore {
     net::Async<Result<std::uint64_t>> append_rest(std::shared_ptr<Work> work, net::Source& content,
                                                   Filled first) {
         if (!work->begun) {
-            auto piece = std::move(work->buffer); // hashing needs one, too
+            PieceBuffer piece;
+            std::swap(piece, work->buffer); // hashing needs one, too
             CONSIGN_CO_CHECK(co_await hash_all(work, work->wanted_algorithm));
-            work->buffer = std::move(piece);
+            std::swap(piece, work->buffer);
             if (first.size > 0)
                 CONSIGN_CO_CHECK(
                     co_await pool_.run([work, count = first.size] { return work->write(count); }));
         }
         if (first.error) co_return std::unexpected(*first.error);
         if (first.ended) co_return work->size;
-        work->buffer.resize(kPieceBytes);
+        work->buffer.reserve(kPieceBytes);
         for (;;) {
-            const auto filled = co_await read_full(content, work->buffer);
+            const auto filled = co_await read_full(content, work->buffer.all());
             if (filled.size > 0)
                 CONSIGN_CO_CHECK(
                     co_await pool_.run([work, count = filled.size] { return work->write(count); }));
@@ -321,15 +385,17 @@ class FileBlobStore final : public BlobStore {
         CONSIGN_CO_TRY(claim, UploadTable::claim(uploads_, upload));
         auto work = work_on(upload, claim);
         work->wanted_algorithm = expected.algorithm();
-        work->buffer.resize(kFirstPieceBytes);
-        auto first = co_await read_full(content, work->buffer);
+        work->buffer.reserve(kFirstPieceBytes);
+        auto first = co_await read_full(content, work->buffer.all());
         const bool whole = first.ended && !first.error;
         if (whole) CONSIGN_CO_CHECK(co_await check());
         using Maybe = Result<std::optional<Finished>>;
-        CONSIGN_CO_TRY(done, co_await pool_.run([work, expected, whole, count = first.size]() -> Maybe {
+        CONSIGN_CO_TRY(done, co_await pool_.run([work, expected, whole, count = first.size,
+                                                 may_sync_later = options_.sync_later_up_to]() -> Maybe {
             CONSIGN_CHECK(work->begin(count));
             if (!whole || !work->begun || !work->is_hashed(expected.algorithm())) return std::nullopt;
-            CONSIGN_TRY(finished, work->finish(expected));
+            const bool sync_later = work->start == 0 && count > 0 && count <= may_sync_later;
+            CONSIGN_TRY(finished, work->finish(expected, sync_later));
             return std::optional(std::move(finished));
         }));
         if (done) co_return std::move(*done);

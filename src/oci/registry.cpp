@@ -16,8 +16,14 @@ constexpr store::Migration kMigrations[] = {
         2,
 #include "embedded/oci/migrations/0002_upkeep.sql.inc"
     },
+    {
+        3,
+#include "embedded/oci/migrations/0003_small_blobs.sql.inc"
+    },
 };
 
+constexpr std::size_t kSyncLaterUpTo =
+    32 * 1024; // what a row holds well: configurations, signatures, small layers
 constexpr std::size_t kAll = 1u << 30;
 
 Result<void> check_name(std::string_view name) {
@@ -36,10 +42,12 @@ Result<std::unique_ptr<Registry>> Registry::open(const std::filesystem::path& di
     CONSIGN_CHECK(make_directories(directory));
     CONSIGN_TRY(blobs, open_file_blob_store(directory, pool,
                                             {.free_floor_bytes = options.free_floor_bytes,
+                                             .sync_later_up_to = kSyncLaterUpTo,
                                              .uploads_expire = options.uploads_expire}));
     CONSIGN_TRY(database, store::open_sqlite(directory / "registry.db", kMigrations));
     std::unique_ptr<Registry> out(new Registry());
     out->impl_ = std::make_unique<Impl>(std::move(database), std::move(blobs), pool, options);
+    CONSIGN_CHECK(out->impl_->small_blobs.recover());
     CONSIGN_TRY(limited, out->impl_->database->read_blocking(
                              [](store::Connection& c) { return metadata::has_quotas(c); }));
     out->impl_->has_repository_quotas = limited;

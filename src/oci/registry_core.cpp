@@ -135,9 +135,12 @@ net::Async<Result<void>> RegistryCore::link_blob(std::string repository, Digest 
     const metadata::Link link{
         .size = finished.size, .touched_at = clock.now(), .stamp = std::move(finished.stamp)};
     auto pin = std::make_shared<BlobStore::Pin>(std::move(finished.pin));
-    auto linked = co_await database->write(
-        [this, repository, digest, link, pin](store::Transaction& tx) -> Result<void> {
+    const bool is_unsynced = !finished.unsynced.empty();
+    auto linked =
+        co_await database->write([this, repository, digest, link, pin, bytes = std::move(finished.unsynced)](
+                                     store::Transaction& tx) -> Result<void> {
             auto done = metadata::link_blob(tx, repository, digest, link, limits());
+            if (done && !bytes.empty()) done = SmallBlobs::keep(tx, digest, bytes);
             if (done || done.error().code != Code::permission_denied) return done;
             // Nothing is left behind. Without a row the file has just come, or a collection of garbage is
             // done with it: no link to it is on disk, so it may go before this is.
@@ -147,6 +150,7 @@ net::Async<Result<void>> RegistryCore::link_blob(std::string repository, Digest 
             return done;
         });
     if (!linked && linked.error().code == Code::permission_denied) (void)co_await blobs->purge();
+    if (linked && is_unsynced) co_await small_blobs.kept();
     co_return linked;
 }
 

@@ -2,6 +2,7 @@
 #include "consign/oci/blob_store.hpp"
 #include "consign/oci/registry.hpp"
 #include "metadata.hpp"
+#include "small_blobs.hpp"
 #include <atomic>
 
 namespace consign::oci {
@@ -13,7 +14,7 @@ class RegistryCore {
     RegistryCore(std::unique_ptr<store::Database> database, std::unique_ptr<BlobStore> blobs,
                  net::BlockingPool& pool, RegistryOptions options)
         : database(std::move(database)), blobs(std::move(blobs)), pool(pool), options(options),
-          clock(options.clock ? *options.clock : system_clock_) {}
+          small_blobs(*this->database, *this->blobs), clock(options.clock ? *options.clock : system_clock_) {}
 
     /// A blob's file, and the stamp under which it was last known to be right.
     struct Opened {
@@ -58,7 +59,9 @@ class RegistryCore {
     std::unique_ptr<BlobStore> blobs;
     net::BlockingPool& pool;
     const RegistryOptions options;
-    /// Whether any repository may have a quota of its own; while none has, and the registry has none, nobody asks.
+    SmallBlobs small_blobs;
+    /// Whether any repository may have a quota of its own; while none has, and the registry has none, nobody
+    /// asks.
     std::atomic<bool> has_repository_quotas = true;
 
   private:

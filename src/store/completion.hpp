@@ -1,5 +1,5 @@
 #pragma once
-#include "consign/net/async.hpp"
+#include "consign/net/visit.hpp"
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/executor_work_guard.hpp>
@@ -19,13 +19,17 @@ net::Async<Result<void>> await_completion(Submit submit) {
                                                  void(Result<void>)>(
         [submit = std::move(submit)](auto handler) mutable {
             auto executor = net::asio::get_associated_executor(handler);
+            using Handler = decltype(handler);
+            using CallersExecutor = decltype(executor);
             struct Waiting {
-                decltype(handler) resume;
-                net::asio::executor_work_guard<decltype(executor)>
+                Waiting(Handler&& handler, const CallersExecutor& executor)
+                    : resume(std::move(handler)), work(executor), visit(executor) {}
+                Handler resume;
+                net::asio::executor_work_guard<CallersExecutor>
                     work; // the io_context must not run dry meanwhile
+                net::Visit visit;
             };
-            auto waiting =
-                std::make_shared<Waiting>(std::move(handler), net::asio::make_work_guard(executor));
+            auto waiting = std::make_shared<Waiting>(std::move(handler), executor);
             submit(Completion([waiting, executor](Result<void> outcome) {
                 net::asio::post(executor,
                                 [resume = std::move(waiting->resume), work = std::move(waiting->work),

@@ -23,7 +23,8 @@ class WorkQueue {
         /// Answers. Whatever the work holds dies before its caller goes on.
         void finish() {
             work = nullptr;
-            done(std::move(outcome));
+            const auto answer = std::move(done); // and is gone at the end: it holds a visit to the caller's context
+            answer(std::move(outcome));
         }
     };
 

@@ -36,15 +36,24 @@ class BlobStore {
         std::uint64_t size = 0;
         std::string stamp; ///< see stamp_of()
         Pin pin;           ///< hold it until a link to the blob is committed
+        /// All of it, if its file is not synced (BlobStoreOptions::sync_later_up_to): the link's commit must
+        /// keep these bytes until a later sync() is done.
+        std::string unsynced = {};
     };
     /// Verifies the digest, fsyncs, makes the blob visible. corrupt: the bytes are something else; the upload
     /// is gone.
     virtual net::Async<Result<Finished>> finish(std::string upload, Digest expected) = 0;
-    /// append() and finish() in one, in fewer steps for what is small. When all has come, and before anything is made
-    /// visible, `check` is asked; its error ends it, and leaves the upload.
+    /// append() and finish() in one, in fewer steps for what is small. When all has come, and before anything
+    /// is made visible, `check` is asked; its error ends it, and leaves the upload.
     virtual net::Async<Result<Finished>> receive(std::string upload, net::Source& content, Digest expected,
                                                  std::function<net::Async<Result<void>>()> check) = 0;
     virtual net::Async<Result<void>> abandon(std::string upload) = 0;
+    /// What was finished before is on disk after it.
+    virtual net::Async<Result<void>> sync() = 0;
+    virtual Result<void> sync_blocking() = 0;
+    /// Makes the blob's file, which must hold these bytes, unless it is there; sync_blocking() must follow.
+    /// Blocks.
+    virtual Result<void> restore(const Digest& digest, std::string_view bytes) = 0;
 
     // Upkeep: what garbage collection and scrub need.
 
@@ -73,6 +82,8 @@ class BlobStore {
 struct BlobStoreOptions {
     /// Uploads stop (storage_full) when the file system has less room than this, bytes.
     std::uint64_t free_floor_bytes = 0;
+    /// Blobs up to this size that come by receive() in one piece are left to sync(), bytes; at most 32 KiB.
+    std::size_t sync_later_up_to = 0;
     /// Uploads that nobody appended to for so long are removed when the store is opened.
     std::chrono::seconds uploads_expire = std::chrono::hours(7 * 24);
 };

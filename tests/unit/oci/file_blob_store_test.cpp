@@ -158,7 +158,8 @@ TEST_CASE_METHOD(Fixture, "a blob of another size than announced is refused", "[
     CHECK(uploads() == 0);
 }
 
-TEST_CASE_METHOD(Fixture, "a big upload of another algorithm than was guessed is hashed in stretches", "[oci]") {
+TEST_CASE_METHOD(Fixture, "a big upload of another algorithm than was guessed is hashed in stretches",
+                 "[oci]") {
     const std::string big(20'000'000, 'x'); // more than one stretch
     Hasher hasher("sha512");
     hasher.update(as_bytes(big));
@@ -267,4 +268,19 @@ TEST_CASE_METHOD(Fixture, "more uploads may wait than are remembered", "[oci]") 
     CHECK(io.run(store->upload_size(waiting.back())).error().code == Code::not_found);
     CHECK(io.run(store->expire_uploads(std::chrono::seconds(-1))) == 1099u);
     CHECK(io.run(store->upload_size(waiting[1])).error().code == Code::not_found);
+}
+
+TEST_CASE("large blobs are stored whole, wherever their pieces begin and end", "[oci]") {
+    Fixture fixture;
+    // The first piece, pieces past the page cache, and ends that are no multiple of a block.
+    const auto size = GENERATE(values<std::size_t>({256 * 1024, 32 * 1024 + 256 * 1024, 1'000'001, 3 << 20}));
+    const auto head = GENERATE(values<std::size_t>({0, 1, 4096, 100'000}));
+    CAPTURE(size, head);
+    std::string text(size, '\0');
+    for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>(i * 31 + i / 4096);
+    const auto digest = Digest::sha256_of(text);
+    const auto upload = fixture.begin();
+    if (head > 0) CHECK(fixture.append(upload, text.substr(0, head)) == head);
+    CHECK(fixture.receive(upload, text.substr(head), digest) == size);
+    CHECK(fixture.load(digest) == text);
 }
