@@ -24,7 +24,7 @@ function(consign_layer layer)
 endfunction()
 
 # The standard library, nlohmann/json and Asio's awaitable are half of what a file costs to compile. Precompiled for
-# release and asan, which tests/run.sh builds against the clock; debug and tsan compile without, and so find a missing
+# release, asan and fuzz, where the clock of a clean build matters; debug and tsan compile without, and so find a missing
 # include. Without -fno-pch-timestamp an upgrade of a system package fails the next build instead of redoing it.
 option(CONSIGN_PCH "Precompile the common headers" OFF)
 function(consign_precompile target)

@@ -14,6 +14,12 @@ bool is_token68_char(char c) {
            std::string_view("-._~+/").contains(c);
 }
 
+/// What a quoted string may hold, escaped or not (RFC 9110 section 5.6.4).
+bool is_quotable_char(char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte == '\t' || (byte >= 0x20 && byte != 0x7f);
+}
+
 std::string lower(std::string_view text) {
     std::string out(text);
     for (auto& c : out)
@@ -55,6 +61,7 @@ struct Cursor {
                 c = rest.front();
                 rest.remove_prefix(1);
             }
+            if (!is_quotable_char(c)) return std::nullopt;
             out += c;
         }
         return std::nullopt;
@@ -129,7 +136,7 @@ std::string quoted_string(std::string_view text) {
     std::string out = "\"";
     for (const char c : text) {
         if (c == '"' || c == '\\') out += '\\';
-        if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f) out += c;
+        if (is_quotable_char(c)) out += c;
     }
     return out + '"';
 }

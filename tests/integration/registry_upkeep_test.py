@@ -94,8 +94,8 @@ class Upkeep(Case):
         blob = b"x" * (1 << 20)
         with socket.create_connection(("127.0.0.1", int(w.url.rpartition(":")[2]))) as line:
             line.sendall((f"POST /v2/other/x/blobs/uploads/?digest={digest(blob)} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(blob)}\r\n"
-                          f"Authorization: Bearer {self.token_of_registry}\r\n\r\n").encode() + blob[:300_000])
-            eventually(lambda: [path for path in uploads.iterdir() if path.stat().st_size >= 262_144], "bytes arrive")
+                          f"Authorization: Bearer {self.token_of_registry}\r\n\r\n").encode() + blob[:700_000])
+            eventually(lambda: [path for path in uploads.iterdir() if path.stat().st_size >= 524_288], "bytes arrive")
         eventually(lambda: not list(uploads.iterdir()), "the upload is gone")
         self.assertEqual(self.registry("HEAD", f"other/x/blobs/{digest(blob)}").status, 404)
 

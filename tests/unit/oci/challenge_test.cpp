@@ -40,3 +40,17 @@ TEST_CASE("a challenge written out reads back", "[oci]") {
     REQUIRE(again.size() == 1);
     CHECK(again[0] == challenge);
 }
+
+// Found by challenge_fuzz: such a value was taken, and written out without what no field may carry.
+TEST_CASE("a value with control characters is malformed, tabs are not", "[oci]") {
+    using namespace std::literals;
+    for (const auto& bad : {"a\0b"s, "a\rb"s, "a\x7f"s, "a\\\0"s}) {
+        const auto parsed = parse_challenges("Bearer realm=\"" + bad + "\"");
+        REQUIRE(parsed.size() == 1);
+        CHECK(parsed[0].parameters.empty());
+    }
+    const auto tab = parse_challenges("Bearer realm=\"a\tb\"");
+    REQUIRE(tab.size() == 1);
+    CHECK(tab[0].parameters.at("realm") == "a\tb");
+    CHECK(parse_challenges(to_string(tab[0])) == tab);
+}

@@ -57,7 +57,7 @@ TEST_CASE_METHOD(Journal, "a small blob's bytes are committed with its link, a l
     }
     SECTION("what is collected leaves the journal, and does not come back") {
         CHECK(send(Verb::delete_, "/v2/shop/web/blobs/" + Digest::sha256_of("small").str()).status == 202);
-        CHECK(io.run(registry->gc({.grace = {}}))->files_removed == 1);
+        CHECK(io.run(registry->gc({.grace = {}}))->files_removed == 2);
         CHECK(journaled() == 0);
         reopen({});
         CHECK_FALSE(std::filesystem::exists(file("small")));
