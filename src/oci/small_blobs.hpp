@@ -21,7 +21,7 @@ class SmallBlobs {
     /// After such a commit. One caller in kSettleAfter waits until the journal is empty again.
     net::Async<void> kept();
 
-    static constexpr int kSettleAfter = 512; // at most 16 MiB, and a few milliseconds of every hundredth push
+    static constexpr int kSettleAfter = 512; // 16 MiB of journal at most; whoever comes last waits for the sync
 
   private:
     net::Async<Result<void>> settle();
