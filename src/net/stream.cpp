@@ -1,4 +1,5 @@
 #include "net/stream.hpp"
+#include "net/file_pieces.hpp"
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -8,7 +9,6 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <vector>
 
 namespace consign::net {
 
@@ -173,24 +173,17 @@ bool Stream::write_now(ByteView bytes) {
 
 Async<Result<void>> Stream::send_file(int file, std::uint64_t offset, std::uint64_t size,
                                       std::chrono::milliseconds progress) {
-    auto position = static_cast<off_t>(offset);
     if (tls_) {
-        std::vector<std::byte> buffer(static_cast<std::size_t>(std::min<std::uint64_t>(size, kTlsPiece)));
-        while (size > 0) {
-            const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(size, buffer.size()));
-            const ssize_t got = ::pread(file, buffer.data(), want, position);
-            if (got < 0 && errno == EINTR) continue;
-            if (got < 0) co_return fail_errno("cannot read a file to send", errno);
-            if (got == 0)
-                co_return fail(Code::internal, "a file ended before the size it was announced with");
-            CONSIGN_CO_CHECK(
-                co_await write_records(ByteView(buffer).first(static_cast<std::size_t>(got)), progress));
-            position += got;
-            size -= static_cast<std::uint64_t>(got);
+        FilePieces pieces(file, offset, size);
+        for (;;) {
+            CONSIGN_CO_TRY(piece, pieces.next());
+            if (piece.empty()) break;
+            CONSIGN_CO_CHECK(co_await write_records(piece, progress));
         }
         tls_socket_->drop_room();
         co_return Result<void>{};
     }
+    auto position = static_cast<off_t>(offset);
     while (size > 0) {
         if (!co_await breathe()) co_return fail(Code::cancelled, "cancelled");
         if (!socket_.is_open()) co_return fail(Code::cancelled, "the connection was closed");
