@@ -90,6 +90,9 @@ Result<void> run_ims(const cli::ImsFlags& flags) {
                                       .threads = static_cast<std::size_t>(flags.threads),
                                       .version = CONSIGN_VERSION,
                                       .lease = std::chrono::seconds(flags.lease_s),
+                                      .schedule = {.health = flags.health_every,
+                                                   .drift = flags.drift_every,
+                                                   .gc = flags.gc_every},
                                       .registry = {.quota_bytes = mib(flags.registry_quota_mib),
                                                    .repository_quota_bytes =
                                                        mib(flags.registry_repository_quota_mib),

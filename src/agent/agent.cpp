@@ -1,5 +1,6 @@
 #include "consign/agent/agent.hpp"
 #include "agent/identity.hpp"
+#include "agent/key_rotation.hpp"
 #include "agent/session.hpp"
 #include "consign/base/log.hpp"
 #include <unistd.h>
@@ -99,11 +100,15 @@ Result<void> AgentProcess::enroll_now() {
 Result<void> AgentProcess::run(const JobHandlers& handlers, std::stop_token stop) {
     Journal journal(options_.data);
     CONSIGN_TRY(leftovers, journal.take_leftovers());
-    // No kind goes on in the middle yet. The first poll does not list them, which gives their leases back at
-    // once.
-    for (const auto& entry : leftovers)
+    // Every kind's own state on disk says how far it got, and another attempt goes on from there. So the leases
+    // are given back at once: this process holds the directory's lock, and nobody runs them any more.
+    SessionOptions session_options{
+        .slots = options_.slots, .once = options_.once, .version = options_.version};
+    for (const auto& entry : leftovers) {
         log::warn("an earlier process ended in the middle of a job; it is given back",
                   {{"job", entry.job.str()}, {"attempt", entry.attempt}});
+        session_options.leftovers.push_back({entry.job, entry.epoch});
+    }
 
     Credentials credentials(http_, ims_, identity_, *key_);
     ImsLink link(http_, ims_, credentials);
@@ -114,10 +119,14 @@ Result<void> AgentProcess::run(const JobHandlers& handlers, std::stop_token stop
                                .handlers = handlers,
                                .data = options_.data,
                                .kind = options_.kind};
-    SessionOptions session_options{.slots = options_.slots, .once = options_.once};
+    if (rotation_is_unfinished(options_.data))
+        if (auto done = io_.run(rotate_key(io_, link, options_.data), stop); !done)
+            log::warn("a key rotation that was cut short could not be ended; it goes on later",
+                      {{"error", to_string(done.error())}});
     // A new URL is remembered once the IMS there has taken us for who we are.
     if (moved_) session_options.on_connected = [this] { return save_identity(options_.data, identity_); };
-    Session session(environment, std::move(session_options));
+    CONSIGN_TRY(session_id, journal.next_session(SystemClock().now()));
+    Session session(environment, session_id, std::move(session_options));
     const std::stop_callback on_stop(stop, [&session] { session.stop(); });
     return io_.run(session.run());
 }

@@ -53,6 +53,11 @@ net::Async<Result<std::string>> Credentials::token() {
     co_return token_.reveal();
 }
 
+void Credentials::use(PrivateKey key) {
+    key_ = std::move(key);
+    token_ = {};
+}
+
 void Credentials::refuse(std::string_view token) {
     if (token_.reveal() == token) token_ = {};
 }

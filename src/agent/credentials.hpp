@@ -18,6 +18,8 @@ class Credentials {
     net::Async<Result<std::string>> token();
     /// The IMS refused `token`: it is not handed out again.
     void refuse(std::string_view token);
+    /// From now on assertions are signed with this key; the token that the old one got is not handed out again.
+    void use(PrivateKey key);
 
   private:
     net::Client& http_;

@@ -117,6 +117,16 @@ net::Async<Result<void>> JobRun::begin() {
     co_return Result<void>();
 }
 
+/// The server watches the limit too; but it may be out of reach when that comes.
+net::Async<void> JobRun::watch_limit() {
+    if (lease_.run_limit_s <= 0) co_return;
+    co_await net::sleep_for(std::chrono::seconds(lease_.run_limit_s));
+    if (co_await net::cancelled()) co_return;
+    overran_ = true;
+    stop_.request_stop();
+    wake_.notify();
+}
+
 net::Async<void> JobRun::drive() {
     if (const auto begun = co_await begin(); !begun) {
         log::warn(
@@ -128,6 +138,8 @@ net::Async<void> JobRun::drive() {
             "job started",
             {{"job", lease_.job.str()}, {"kind", json::name_of(lease_.kind)}, {"attempt", lease_.attempt}});
         thread_ = std::thread(&JobRun::work, this);
+        net::TaskGroup clock(environment_.io.executor());
+        clock.spawn(watch_limit());
         if (const auto shipped = co_await ship(environment_.ims, lease_, outbox_, wake_); !shipped) lose();
         const bool given_back = overdue_ && !lost_ && !outbox_.closed();
         if (given_back)
@@ -136,6 +148,8 @@ net::Async<void> JobRun::drive() {
         for (auto seen = wake_.version(); !outbox_.closed(); seen = wake_.version())
             co_await wait_past(wake_, seen, kNoDeadline);
         thread_.join(); // its last act was to close the outbox
+        clock.stop();
+        co_await clock.join();
         if (lost_)
             log::warn("a job's lease was lost; its attempt was stopped", {{"job", lease_.job.str()}});
         else if (!given_back)
@@ -153,6 +167,12 @@ protocol::CompleteRequest JobRun::verdict() const {
     protocol::CompleteRequest request{.outcome = Outcome::succeeded, .error = "", .result = outcome_.result};
     if (!outcome_.error) return request;
     request.error = one_line(*outcome_.error);
+    if (overran_) {
+        request.outcome = Outcome::timed_out;
+        request.error = "it ran for longer than " + humanize(std::chrono::seconds(lease_.run_limit_s)) +
+                        ", and was stopped: " + request.error;
+        return request;
+    }
     if (cancel_asked_ || (outcome_.error->code == Code::cancelled && !shutting_down_))
         request.outcome = Outcome::cancelled;
     else if (shutting_down_)
@@ -161,6 +181,10 @@ protocol::CompleteRequest JobRun::verdict() const {
         request.outcome = Outcome::timed_out;
     else
         request.outcome = Outcome::failed;
+    // The other side of something was away: the vendor's registry, the network. What the work itself ran into
+    // (failed) comes again.
+    request.may_pass = request.outcome == Outcome::failed && (outcome_.error->code == Code::unavailable ||
+                                                              outcome_.error->code == Code::rate_limited);
     return request;
 }
 

@@ -44,6 +44,7 @@ class JobRun {
     enum class Ask { unless_stopped, to_the_end };
 
     net::Async<Result<void>> begin();
+    net::Async<void> watch_limit();
     void work();
     net::Async<void> complete(protocol::CompleteRequest request);
     /// Repeats through outages, as long as the attempt is ours (and, unless `to_the_end`, wanted).
@@ -64,6 +65,7 @@ class JobRun {
     Outbox outbox_;
 
     bool lost_ = false, cancel_asked_ = false, shutting_down_ = false, overdue_ = false;
+    bool overran_ = false; ///< it ran into its limit
     net::SteadyTime give_up_at_ = net::SteadyTime::max();
     JobOutcome outcome_; ///< written by the thread before it closes the outbox, read after it was joined
     std::thread thread_;

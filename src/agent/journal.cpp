@@ -1,10 +1,22 @@
 #include "agent/journal.hpp"
 #include "consign/base/file.hpp"
 #include "consign/base/log.hpp"
+#include <charconv>
 
 namespace consign::agent {
 
-Journal::Journal(std::filesystem::path data) : jobs_(data / "jobs"), scratch_(std::move(data) / "scratch") {}
+Journal::Journal(std::filesystem::path data)
+    : session_(data / "session"), jobs_(data / "jobs"), scratch_(std::move(data) / "scratch") {}
+
+Result<SessionId> Journal::next_session(Time now) {
+    // The file holds the milliseconds that the last id was made with.
+    const auto text = read_file(session_, 64);
+    std::int64_t last = 0;
+    if (text) std::from_chars(text->data(), text->data() + text->size(), last);
+    const auto millis = std::max(to_millis(now), last + 1);
+    CONSIGN_CHECK(write_file_atomic(session_, std::to_string(millis), 0600));
+    return SessionId::make(from_millis(millis));
+}
 
 std::filesystem::path Journal::entry_file(const JobId& job) const { return jobs_ / (job.str() + ".json"); }
 

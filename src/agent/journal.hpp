@@ -27,6 +27,10 @@ class Journal {
 
     explicit Journal(std::filesystem::path data);
 
+    /// The id of a new session: greater than that of any before it in this directory, also when the clock was
+    /// set back meanwhile. The IMS takes the greatest for the one that lives.
+    Result<SessionId> next_session(Time now);
+
     /// Writes the entry and makes an empty scratch directory.
     Result<void> begin(const protocol::Lease& lease, Time now);
     /// Removes both.
@@ -39,7 +43,7 @@ class Journal {
 
   private:
     std::filesystem::path entry_file(const JobId& job) const;
-    std::filesystem::path jobs_, scratch_;
+    std::filesystem::path session_, jobs_, scratch_;
 };
 
 } // namespace consign::agent

@@ -1,4 +1,5 @@
 #include "agent/session.hpp"
+#include "agent/key_rotation.hpp"
 #include "agent/wait.hpp"
 #include "consign/base/log.hpp"
 #include "consign/base/memory.hpp"
@@ -55,8 +56,8 @@ struct Session::Poll {
     }
 };
 
-Session::Session(RunEnvironment& environment, SessionOptions options)
-    : environment_(environment), options_(std::move(options)), id_(SessionId::make(SystemClock().now())),
+Session::Session(RunEnvironment& environment, SessionId id, SessionOptions options)
+    : environment_(environment), options_(std::move(options)), id_(std::move(id)),
       jobs_(environment.io.executor()) {}
 
 void Session::stop() {
@@ -94,7 +95,9 @@ net::Async<Result<void>> Session::loop() {
         }
         if (std::exchange(away, false) || !connected)
             log::info("polling the IMS", {{"ims", environment_.ims.url().str()}, {"session", id_.str()}});
+        introduced_ = true;
         if (!std::exchange(connected, true)) co_await greet();
+        if ((*poll->answer)->next.rotate_key) co_await rotate();
         if (poll->was_cut_short()) {
             co_await pause(backoff.next());
             continue;
@@ -112,6 +115,17 @@ net::Async<Result<void>> Session::loop() {
     }
 }
 
+protocol::AgentAbilities Session::abilities() const {
+    protocol::AgentAbilities out{.version = options_.version, .job_kinds = {}};
+    for (const auto& [kind, handler] : environment_.handlers) out.job_kinds.emplace_back(json::name_of(kind));
+    return out;
+}
+
+net::Async<void> Session::rotate() {
+    const auto done = co_await rotate_key(environment_.io, environment_.ims, environment_.data);
+    if (!done) log::warn("the key could not be rotated; trying again", {{"error", to_string(done.error())}});
+}
+
 net::Async<void> Session::greet() {
     if (!options_.on_connected) co_return;
     const auto done = co_await environment_.io.blocking().run(options_.on_connected);
@@ -127,6 +141,10 @@ protocol::PollRequest Session::next_request(bool in_touch) const {
         if (run->is_ours()) request.running.push_back({run->lease().job, run->lease().epoch});
     if (!request.running.empty()) request.wait_s = std::min(cadence_.wait_s, cadence_.renew_s);
     if (options_.once || !in_touch) request.wait_s = 0;
+    if (!introduced_) {
+        request.abilities = abilities();
+        request.leftovers = options_.leftovers;
+    }
     return request;
 }
 

@@ -7,6 +7,8 @@ namespace consign::agent {
 struct SessionOptions {
     int slots = 2;
     bool once = false;
+    std::string version = {};
+    std::vector<protocol::RunningJob> leftovers = {}; ///< what an earlier process was cut short in
     /// For running jobs when the process is told to stop. A lease lives 45 s after its last renewal, which is
     /// at most 15 s old: the grace and a few seconds for the last writes still fall inside it.
     std::chrono::milliseconds grace = std::chrono::seconds(20);
@@ -26,7 +28,7 @@ struct SessionOptions {
 /// only guess.
 class Session {
   public:
-    Session(RunEnvironment& environment, SessionOptions options);
+    Session(RunEnvironment& environment, SessionId id, SessionOptions options);
 
     /// Until stop(), or a reason to end: session_superseded, unauthenticated, permission_denied, not_found.
     /// All jobs have ended when it returns. On the I/O thread.
@@ -44,6 +46,8 @@ class Session {
     net::Async<void> pause(std::chrono::milliseconds duration);
     protocol::PollRequest next_request(bool in_touch) const;
     void apply(const protocol::PollRequest& request, protocol::PollResponse& answer);
+    net::Async<void> rotate();
+    protocol::AgentAbilities abilities() const;
     bool older_attempt_runs(const JobRun& run) const;
 
     RunEnvironment& environment_;
@@ -52,6 +56,7 @@ class Session {
     net::Mailbox wake_; ///< a job ended, a poll was answered, or stop()
     std::atomic<bool> stopping_ = false;
     protocol::Cadence cadence_;
+    bool introduced_ = false; ///< the IMS knows what this process can do, and what an earlier one left
     std::vector<std::shared_ptr<JobRun>> runs_; ///< also those that wind down: they hold their slots
     net::TaskGroup jobs_;
 };

@@ -83,8 +83,11 @@ struct Plan {
     std::vector<std::string> argv, environment, programs;
     std::vector<char*> argv_pointers, environment_pointers;
     std::string directory;
-    Fd input, output;
+    Fd input, output, held_open;
 };
+
+// Far from the low numbers that shell scripts use in redirections ("exec 3>file"), which would close it.
+constexpr int kHeldOpenFrom = 200;
 
 Result<Plan> make_plan(const Command& command) {
     if (command.argv.empty() || command.argv[0].empty())
@@ -109,6 +112,11 @@ Result<Plan> make_plan(const Command& command) {
     CONSIGN_TRY(null, open_file("/dev/null", O_RDONLY));
     plan.input = above_stdio(null.get());
     if (!plan.input) return fail_errno("cannot open '/dev/null'", errno);
+    if (command.held_open) {
+        plan.held_open = Fd(::fcntl(*command.held_open, F_DUPFD_CLOEXEC, kHeldOpenFrom));
+        if (!plan.held_open) plan.held_open = above_stdio(*command.held_open); // RLIMIT_NOFILE is very low
+        if (!plan.held_open) return fail_errno("cannot keep a descriptor for '" + command.argv[0] + "'", errno);
+    }
     return plan;
 }
 
@@ -140,6 +148,7 @@ int exec_first(const Plan& plan) {
         ::dup2(plan.output.get(), STDERR_FILENO) < 0)
         give_up(Stage::redirect, errno);
     ::close_range(3, ~0u, CLOSE_RANGE_CLOEXEC); // for descriptors of libraries that forget O_CLOEXEC
+    if (plan.held_open) ::fcntl(plan.held_open.get(), F_SETFD, 0);
     if (::chdir(plan.directory.c_str()) != 0) give_up(Stage::directory, errno);
     sigset_t none;
     ::sigemptyset(&none);

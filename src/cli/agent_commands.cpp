@@ -14,8 +14,9 @@ Result<int> list(Context& context) {
     for (const auto& agent : agents.items)
         table.add({agent.id.str(), json::name_of(agent.kind), agent.install,
                    state_cell(agent.revoked  ? "revoked"
-                              : agent.online ? "online"
-                                             : "offline"),
+                              : agent.draining ? "draining"
+                              : agent.online   ? "online"
+                                               : "offline"),
                    ago(agent.last_seen, context.now()), agent.hostname, agent.version});
     context.print_list(agents, table, "no agents yet: consign agent enroll, or consign install enroll NAME");
     return kDone;
@@ -43,14 +44,31 @@ Result<int> revoke(Context& context, const std::string& id) {
     return kDone;
 }
 
+/// A request about one agent that answers with nothing but success.
+Result<int> tell(Context& context, const std::string& id, std::string_view action, std::string_view done) {
+    CONSIGN_CHECK(context.call<json::Value>(net::Verb::post, path_of("/v1/agents/", id, action)));
+    if (context.json())
+        context.print_json(json::Value{{"id", id}, {"done", true}});
+    else
+        context.print(id + " " + std::string(done));
+    return kDone;
+}
+
 } // namespace
 
 CommandSpec agent_command() {
     const auto ttl = std::make_shared<std::chrono::seconds>(std::chrono::hours(1));
     const auto id = std::make_shared<std::string>();
+    const auto request = [id](std::string name, std::string summary, std::string done) -> CommandSpec {
+        return {.name = name,
+                .summary = std::move(summary),
+                .examples = {"consign agent " + name + " agt_01J…"},
+                .options = {positional("ID", "the agent's id", *id)},
+                .run = [id, name, done](Context& context) { return tell(context, *id, "/" + name, done); }};
+    };
     return {
         .name = "agent",
-        .summary = "Agents: who is there, enrol a build agent, revoke one",
+        .summary = "Agents: who is there, enrol a build agent, drain, rotate or revoke one",
         .commands = {
             {.name = "list",
              .summary = "All agents",
@@ -66,6 +84,11 @@ CommandSpec agent_command() {
              .examples = {"consign agent revoke agt_01J…"},
              .options = {positional("ID", "the agent's id", *id)},
              .run = [id](Context& context) { return revoke(context, *id); }},
+            request("drain", "Let an agent finish what it has, and give it nothing new",
+                    "is draining: let it go on with `consign agent resume`"),
+            request("resume", "Give a drained agent work again", "takes work again"),
+            request("rotate-key", "Ask an agent to make itself a new key",
+                    "makes a new key with its next poll; the old one is worth nothing after that"),
         }};
 }
 

@@ -14,6 +14,7 @@ using namespace protocol;
 struct BuildFlags {
     std::vector<std::string> targets;
     std::filesystem::path source = ".";
+    int priority = 0;
     bool wait = false;
 };
 
@@ -89,6 +90,7 @@ Result<int> build(Context& context, const BuildFlags& flags) {
     List<BuildView> builds;
     for (const auto& [app, components] : *targets) {
         CONSIGN_TRY(request, prepare(context, app, components, flags.source));
+        request.priority = flags.priority;
         CONSIGN_TRY(made, context.call<List<BuildView>>(net::Verb::post, "/v1/builds", request));
         std::ranges::move(made.items, std::back_inserter(builds.items));
     }
@@ -139,6 +141,8 @@ CommandSpec build_command() {
                                 flags->targets),
                     option("--source", "DIR", "where the app's relative sources are; default .",
                            flags->source),
+                    option("--priority", "N", "the highest goes first; -100 to 100, default 0",
+                           flags->priority, -100, 100),
                     toggle("--wait", "wait until all have ended; exit code 7 when one failed", flags->wait)},
         .commands =
             {

@@ -98,6 +98,21 @@ OptionSpec option(std::string names, std::string value, std::string help, std::v
             .repeated = true};
 }
 
+OptionSpec period(std::string names, std::string help, std::chrono::seconds& into) {
+    return {.names = std::move(names),
+            .value = "TIME",
+            .help = std::move(help),
+            .set = [&into](std::string_view text, Origin) -> Result<void> {
+                if (text == "never") {
+                    into = std::chrono::seconds(0);
+                    return {};
+                }
+                CONSIGN_TRY(duration, parse_duration(text));
+                into = duration;
+                return {};
+            }};
+}
+
 OptionSpec choice(std::string names, std::string value, std::string help, std::string& into,
                   std::vector<std::string> words) {
     help += " (" + joined(words) + ")";

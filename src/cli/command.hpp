@@ -51,6 +51,8 @@ OptionSpec option(std::string names, std::string value, std::string help, int& i
 OptionSpec option(std::string names, std::string value, std::string help, Secret<std::string>& into);
 OptionSpec option(std::string names, std::string value, std::string help, std::chrono::seconds& into);
 OptionSpec option(std::string names, std::string value, std::string help, std::vector<std::string>& into);
+/// How often: a duration, or "never", which is 0.
+OptionSpec period(std::string names, std::string help, std::chrono::seconds& into);
 /// Only these words; the help lists them.
 OptionSpec choice(std::string names, std::string value, std::string help, std::string& into,
                   std::vector<std::string> words);

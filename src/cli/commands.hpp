@@ -14,6 +14,8 @@ CommandSpec release_command();
 CommandSpec install_command();
 CommandSpec deploy_command();
 CommandSpec teardown_command();
+CommandSpec approve_command();
+CommandSpec reject_command();
 CommandSpec job_command();
 CommandSpec logs_command();
 CommandSpec agent_command();

@@ -16,6 +16,12 @@ struct DeployFlags {
     bool wait = false;
 };
 
+/// approve, reject and cancel: a word about one deploy.
+struct DecisionFlags {
+    std::string deploy;
+    DecideRequest request;
+};
+
 bool has_ended(DeployState state) { return state != DeployState::queued && state != DeployState::running; }
 
 std::string title_of(const DeployView& deploy) {
@@ -84,21 +90,67 @@ Result<int> show(Context& context, const std::string& id) {
     return kDone;
 }
 
+Result<int> cancel(Context& context, const std::string& id) {
+    CONSIGN_TRY(deploy, context.call<DeployView>(net::Verb::post, path_of("/v1/deploys/", id, "/cancel")));
+    show_deploy(context, deploy);
+    return kDone;
+}
+
+Result<int> decide(Context& context, const DecisionFlags& flags, std::string_view decision) {
+    CONSIGN_TRY(deploy, context.call<DeployView>(net::Verb::post,
+                                                 path_of("/v1/deploys/", flags.deploy, decision),
+                                                 flags.request));
+    show_deploy(context, deploy);
+    return kDone;
+}
+
+std::vector<OptionSpec> wishes(const std::shared_ptr<DeployFlags>& flags) {
+    return {option("--component", "C", "only this component", flags->request.component),
+            option("--priority", "N",
+                   "of the jobs that wait for the same agent, the highest goes first; -100 to 100, default 0",
+                   flags->request.priority, -100, 100),
+            toggle("--require-approval", "every job waits for `consign approve`, whatever the app says",
+                   flags->request.require_approval),
+            toggle("--wait", "wait for its end; exit code 7 when it failed", flags->wait)};
+}
+
+CommandSpec decision_command(std::string name, std::string summary, std::string what) {
+    const auto flags = std::make_shared<DecisionFlags>();
+    return {.name = name,
+            .summary = std::move(summary),
+            .examples = {std::format("consign {} dep_01J…", name),
+                         std::format("consign {} dep_01J… --component db --reason 'checked with ops'", name)},
+            .options = {positional("DEPLOY", "the deploy's id", flags->deploy),
+                        option("--component", "C", std::move(what), flags->request.component),
+                        option("--reason", "TEXT", "kept in the audit log", flags->request.reason)},
+            .run = [flags, name](Context& context) { return decide(context, *flags, "/" + name); }};
+}
+
 } // namespace
+
+CommandSpec approve_command() {
+    return decision_command("approve", "Let the jobs of a deploy run that wait for approval",
+                            "only this component's job; default all that wait now");
+}
+
+CommandSpec reject_command() {
+    return decision_command("reject", "Skip the jobs of a deploy that wait for approval, and what needs them",
+                            "only this component's job; default all that wait now");
+}
 
 CommandSpec deploy_command() {
     const auto flags = std::make_shared<DeployFlags>();
     const auto install = std::make_shared<std::string>();
     const auto id = std::make_shared<std::string>();
+    auto options = wishes(flags);
+    options.insert(options.begin(), {positional("INSTALL", "the install's name", flags->request.install),
+                                     option("--release", "V", "the release to bring it to; default the newest",
+                                            flags->request.release)});
     return {.name = "deploy",
             .summary = "Bring an install to a release",
             .examples = {"consign deploy acme --wait", "consign deploy acme --release 1.1 --component web",
                          "consign deploy show dep_01J…"},
-            .options = {positional("INSTALL", "the install's name", flags->request.install),
-                        option("--release", "V", "the release to bring it to; default the newest",
-                               flags->request.release),
-                        option("--component", "C", "only this component", flags->request.component),
-                        toggle("--wait", "wait for its end; exit code 7 when it failed", flags->wait)},
+            .options = std::move(options),
             .commands =
                 {
                     {.name = "list",
@@ -111,6 +163,11 @@ CommandSpec deploy_command() {
                      .examples = {"consign deploy show dep_01J…"},
                      .options = {positional("ID", "the deploy's id", *id)},
                      .run = [id](Context& context) { return show(context, *id); }},
+                    {.name = "cancel",
+                     .summary = "End what has not begun, and ask the agent to stop the rest",
+                     .examples = {"consign deploy cancel dep_01J…"},
+                     .options = {positional("ID", "the deploy's id", *id)},
+                     .run = [id](Context& context) { return cancel(context, *id); }},
                 },
             .run = [flags](Context& context) { return run(context, *flags); }};
 }
@@ -118,12 +175,12 @@ CommandSpec deploy_command() {
 CommandSpec teardown_command() {
     const auto flags = std::make_shared<DeployFlags>();
     flags->request.kind = DeployKind::teardown;
+    auto options = wishes(flags);
+    options.insert(options.begin(), positional("INSTALL", "the install's name", flags->request.install));
     return {.name = "teardown",
             .summary = "Remove what runs in an install; the install itself stays",
             .examples = {"consign teardown acme --wait", "consign teardown acme --component web"},
-            .options = {positional("INSTALL", "the install's name", flags->request.install),
-                        option("--component", "C", "only this component", flags->request.component),
-                        toggle("--wait", "wait for its end; exit code 7 when it failed", flags->wait)},
+            .options = std::move(options),
             .run = [flags](Context& context) { return run(context, *flags); }};
 }
 

@@ -14,7 +14,7 @@ struct Purpose {
 const std::vector<Purpose>& purposes() {
     static const std::vector<Purpose> all = {
         {"Make software", {"app", "build", "release"}},
-        {"Run it at customers", {"install", "deploy", "teardown"}},
+        {"Run it at customers", {"install", "deploy", "approve", "reject", "teardown"}},
         {"Move images and artifacts", {"registry"}},
         {"See what happens", {"status", "job", "logs", "events", "audit"}},
         {"Who may do what", {"agent", "user"}},

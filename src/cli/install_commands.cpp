@@ -14,6 +14,7 @@ struct InstallFlags {
     std::string name, app;
     std::vector<std::string> inputs;
     std::chrono::seconds ttl = std::chrono::hours(1);
+    std::string check = "health";
 };
 
 /// The assignments typed as the app declares them; what is wrong with each of them at once.
@@ -92,6 +93,15 @@ Result<int> enroll(Context& context, const InstallFlags& flags) {
     return kDone;
 }
 
+Result<int> check(Context& context, const InstallFlags& flags) {
+    const RunNowRequest request{json::enum_from<JobKind>(flags.check).value_or(JobKind::health)};
+    CONSIGN_TRY(job, context.call<JobView>(net::Verb::post, path_of("/v1/installs/", flags.name, "/jobs"),
+                                           request));
+    show_job(context, job);
+    context.note("see what it finds: consign logs -f " + job.id.str());
+    return kDone;
+}
+
 } // namespace
 
 CommandSpec install_command() {
@@ -133,6 +143,14 @@ CommandSpec install_command() {
              .options = {name(), option("--ttl", "TIME", "how long the token is good, 1m to 7d; default 1h",
                                         flags->ttl)},
              .run = [flags](Context& context) { return enroll(context, *flags); }},
+            {.name = "check",
+             .summary = "Do now what else comes by schedule",
+             .examples = {"consign install check acme", "consign install check acme --what drift"},
+             .options = {name(), choice("--what", "WHAT",
+                                        "'health' (the default), 'drift': whether what is there is what was "
+                                        "put there, or 'gc': remove artifacts nothing needs from its registry",
+                                        flags->check, {"health", "drift", "gc"})},
+             .run = [flags](Context& context) { return check(context, *flags); }},
         }};
 }
 

@@ -76,6 +76,16 @@ CommandSpec ims_command() {
                            "tuning: seconds until the job of an agent that went silent goes to another "
                            "attempt; agents renew at a third of it; default 45",
                            flags->lease_s, 5, 3600),
+                    period("--health-every",
+                           "how often each install's health is asked for, or 'never'; default 1h",
+                           flags->health_every),
+                    period("--drift-every",
+                           "how often each install is compared with what was put there, or 'never'; default 24h",
+                           flags->drift_every),
+                    period("--gc-every",
+                           "how often each install's registry is rid of what nothing needs, or 'never'; "
+                           "default 24h",
+                           flags->gc_every),
                     option("--registry-quota-mib", "N",
                            "pushes stop when all artifacts together have N MiB; default no limit",
                            flags->registry_quota_mib, 0, 1 << 30),

@@ -162,7 +162,7 @@ std::unique_ptr<Progress> make_progress(const Console& console, std::string titl
 }
 
 std::string subject_of(const protocol::JobView& job) {
-    return job.app + "/" + job.component + (job.install.empty() ? "" : " @" + job.install);
+    return job.app + (job.component.empty() ? "" : "/" + job.component) + (job.install.empty() ? "" : " @" + job.install);
 }
 
 std::string to_text(const protocol::WaitingFor& waiting) {

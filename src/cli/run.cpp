@@ -65,7 +65,7 @@ CommandSpec command_tree(GlobalFlags& flags) {
             .summary = "Your software, in your customers' accounts",
             .options = global_options(flags),
             .commands = {app_command(), build_command(), release_command(), install_command(),
-                         deploy_command(), teardown_command(), status_command(), job_command(),
+                         deploy_command(), teardown_command(), approve_command(), reject_command(), status_command(), job_command(),
                          logs_command(), events_command(), audit_command(), registry_command(), agent_command(),
                          user_command(),
                          ims_command(), build_agent_command(), install_agent_command()}};

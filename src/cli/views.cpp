@@ -94,11 +94,11 @@ void show_install(Context& context, const InstallView& install) {
         context.print(inputs);
     }
     if (install.components.empty()) return;
-    Table components({"COMPONENT", "STATE", "RELEASE", "ARTIFACT", "CHANGED", "DETAIL"});
+    Table components({"COMPONENT", "STATE", "RELEASE", "ARTIFACT", "HEALTH", "DRIFT", "CHANGED", "DETAIL"});
     for (const auto& component : install.components)
         components.add({component.component, state_cell(component.state), component.release,
-                        component.artifact ? short_digest(*component.artifact) : "",
-                        ago(component.updated_at, now), component.detail});
+                        component.artifact ? short_digest(*component.artifact) : "", component.health,
+                        component.drift, ago(component.updated_at, now), component.detail});
     context.print("\n");
     context.print(components);
 }
@@ -114,6 +114,7 @@ void show_deploy(Context& context, const DeployView& deploy) {
             .add("release", deploy.release)
             .add("state", state_cell(json::name_of(deploy.state)))
             .add("waits for", waiting_text(deploy.waiting_for))
+            .add("since", deploy.waiting_for ? ago(deploy.waiting_for->since, now) : "")
             .add("error", Cell(deploy.error, Tone::bad))
             .add("created", ago(deploy.created_at, now))
             .add("took", deploy.finished_at ? duration(deploy.created_at, deploy.finished_at, now) : ""));
@@ -129,13 +130,14 @@ void show_job(Context& context, const JobView& job) {
         Details()
             .add("job", job.id.str())
             .add("kind", json::name_of(job.kind))
-            .add("component", job.app + "/" + job.component)
+            .add("component", job.component.empty() ? "" : job.app + "/" + job.component)
             .add("install", job.install)
             .add("deploy", job.deploy ? job.deploy->str() : "")
             .add("build", job.build ? job.build->str() : "")
             .add("state", state_cell(json::name_of(job.state)))
             .add("cancel", job.cancel_requested ? "requested" : "")
             .add("waits for", waiting_text(job.waiting_for))
+            .add("since", job.waiting_for ? ago(job.waiting_for->since, now) : "")
             .add("error", Cell(job.error, Tone::bad))
             .add("attempt", job.attempt > 0 ? std::format("{} of {}", job.attempt, job.max_attempts) : "")
             .add("agent", job.agent ? job.agent->str() : "")

@@ -1,7 +1,7 @@
 #include "auth.hpp"
+#include "agents.hpp"
 #include "consign/base/jwt.hpp"
 #include "consign/base/random.hpp"
-#include "jobs.hpp"
 #include <format>
 
 namespace consign::ims {
@@ -32,13 +32,23 @@ std::string member(const json::Value& claims, std::string_view key) {
     return found != claims.end() && found->is_string() ? found->get<std::string>() : std::string{};
 }
 
-Result<AgentEntry> known_agent(const Core& core, const json::Value& claims) {
-    auto id = AgentId::parse(member(claims, "sub"));
+Result<AgentEntry> known_agent(const Core& core, const Result<AgentId>& id) {
     auto agent = id ? core.directory.agent(*id) : std::nullopt;
     if (!agent) return fail(Code::unauthenticated, "the token's agent is not known here", kEnrolAnew);
     if (agent->revoked)
         return fail(Code::unauthenticated, std::format("agent {} is revoked", agent->id.str()), kEnrolAnew);
     return std::move(*agent);
+}
+
+Result<AgentEntry> verify_access_token(const Core& core, std::string_view token, Time now) {
+    CONSIGN_TRY(claims, jwt::verify(token, core.vendor.token_public_key, now));
+    if (member(claims, "aud") != kAccessAudience)
+        return fail(Code::unauthenticated, "this token is for something else than the API");
+    CONSIGN_TRY(agent, known_agent(core, AgentId::parse(member(claims, "sub"))));
+    if (const auto exp = claims.find("exp"); exp != claims.end() && exp->is_number_integer())
+        core.access_tokens.remember(token, agent.id,
+                                    from_millis(exp->get<std::int64_t>() * 1000) + kClockLeeway, now);
+    return std::move(agent);
 }
 
 /// An assertion is signed for the moment of its use, so one with the agent's signature and another time tells
@@ -75,10 +85,9 @@ Result<Caller> authenticate_token(const Core& core, std::string_view token) {
         CONSIGN_CHECK(check_not_expired(core, *caller.user));
         return caller;
     }
-    CONSIGN_TRY(claims, jwt::verify(token, core.vendor.token_public_key, core.clock.now()));
-    if (member(claims, "aud") != kAccessAudience)
-        return fail(Code::unauthenticated, "this token is for something else than the API");
-    CONSIGN_TRY(agent, known_agent(core, claims));
+    const auto now = core.clock.now();
+    const auto holder = core.access_tokens.holder(token, now);
+    CONSIGN_TRY(agent, holder ? known_agent(core, *holder) : verify_access_token(core, token, now));
     caller.agent = std::move(agent);
     return caller;
 }
@@ -106,9 +115,11 @@ Result<void> check_still_good(const Core& core, const Caller& caller) {
 
 net::Async<Result<protocol::TokenResponse>> exchange_assertion(Core& core, std::string assertion) {
     CONSIGN_CO_TRY(unverified, jwt::peek(assertion));
-    CONSIGN_CO_TRY(agent, known_agent(core, unverified));
+    CONSIGN_CO_TRY(agent, known_agent(core, AgentId::parse(member(unverified, "sub"))));
     const auto now = core.clock.now();
     auto claims = jwt::verify(assertion, agent.key, now);
+    const bool by_next_key = !claims && agent.next_key;
+    if (by_next_key) claims = jwt::verify(assertion, *agent.next_key, now);
     if (!claims) co_return std::unexpected(explain_refusal(std::move(claims).error(), assertion, agent, now));
     if (member(*claims, "iss") != agent.id.str())
         co_return fail(Code::unauthenticated, "the assertion's iss is not its sub");
@@ -124,7 +135,7 @@ net::Async<Result<protocol::TokenResponse>> exchange_assertion(Core& core, std::
     if (jti.size() < 16 || jti.size() > 128)
         co_return fail(Code::unauthenticated, "the assertion needs a jti of 16 to 128 characters");
 
-    auto fresh = co_await core.change([id = agent.id, jti](Change& change) -> Result<void> {
+    auto fresh = co_await core.change([id = agent.id, jti, by_next_key](Change& change) -> Result<void> {
         CONSIGN_CHECK(change.tx.execute("DELETE FROM assertions WHERE expires_at < $1",
                                         {change.now - 2 * kAssertionTtl}));
         auto stored = change.tx.execute("INSERT INTO assertions(jti, expires_at) VALUES ($1,$2)",
@@ -133,7 +144,7 @@ net::Async<Result<protocol::TokenResponse>> exchange_assertion(Core& core, std::
             return fail(Code::unauthenticated, "this assertion was used before",
                         "sign a new one for each token");
         if (!stored) return std::unexpected(stored.error());
-        return {};
+        return by_next_key ? agents::take_key(change, id) : Result<void>{};
     });
     CONSIGN_CO_CHECK(fresh);
     const json::Value access{{"iss", core.vendor.id},
@@ -215,15 +226,7 @@ Result<protocol::EnrollResponse> enroll(Change& change, const Vendor& vendor,
                     change.tx.query_all("SELECT id FROM agents WHERE install=$1 AND id<>$2 AND revoked=0",
                                         {token->install, response.agent},
                                         [](const store::Row& row) { return row.id<AgentId>(0); }));
-        for (const auto& old : replaced) {
-            CONSIGN_CHECK(change.tx.execute("UPDATE agents SET revoked=1 WHERE id=$1", {old}));
-            change.effects.agents.insert(old);
-            change.effects.tell.insert(old);
-            CONSIGN_TRY(held, jobs::find(change.tx, "agent=$1 AND state IN ('leased', 'running')", {old}));
-            for (auto& job : held)
-                CONSIGN_CHECK(
-                    jobs::lose(change, std::move(job), jobs::Loss::expired, "its agent was replaced"));
-        }
+        for (const auto& old : replaced) CONSIGN_CHECK(agents::retire(change, old, "its agent was replaced"));
         CONSIGN_CHECK(
             change.tx.execute("UPDATE installs SET agent=$2 WHERE id=$1", {token->install, response.agent}));
     }

@@ -35,13 +35,14 @@ BuildView from_row(const store::Row& row) {
     return view;
 }
 
-Result<BuildId> start(Change& change, protocol::BuildSpec spec) {
+Result<BuildId> start(Change& change, protocol::BuildSpec spec, int priority) {
     spec.build = BuildId::make(change.now);
     Job job{.id = JobId::make(change.now),
             .kind = protocol::JobKind::build,
             .app = spec.app,
             .component = spec.component.name,
             .build = spec.build,
+            .priority = priority,
             .spec = json::to_text(spec)};
     CONSIGN_CHECK(change.tx.execute(
         "INSERT INTO builds(id, app, component, config_version, job, state, repository, source_repository, "
@@ -70,6 +71,9 @@ Result<std::vector<BuildView>> list(store::Connection& c, std::string_view app) 
 
 Result<std::vector<BuildView>> create(Change& change, const protocol::CreateBuildsRequest& request,
                                       std::string_view registry_url, std::string_view actor) {
+    if (request.priority < -100 || request.priority > 100)
+        return fail(Code::invalid_argument, std::format("priority is {}", request.priority),
+                    "give -100 to 100");
     CONSIGN_TRY(app, apps::get(change.tx, request.app));
     std::vector<std::string> wanted = request.components;
     std::vector<std::string> known;
@@ -96,7 +100,7 @@ Result<std::vector<BuildView>> create(Change& change, const protocol::CreateBuil
             return fail(Code::invalid_argument,
                         std::format("component '{}' is built from a directory, and none was uploaded", name),
                         "run `consign build` where the directory is, or give --source");
-        CONSIGN_TRY(id, start(change, std::move(spec)));
+        CONSIGN_TRY(id, start(change, std::move(spec), request.priority));
         CONSIGN_TRY(view, get(change.tx, id));
         out.push_back(std::move(view));
     }
@@ -135,7 +139,7 @@ Result<BuildView> record(Change& change, const protocol::RecordBuildRequest& req
 
 Result<JobId> retry(Change& change, const Job& job) {
     CONSIGN_TRY(spec, json::decode_text<protocol::BuildSpec>(job.spec));
-    CONSIGN_TRY(id, start(change, std::move(spec)));
+    CONSIGN_TRY(id, start(change, std::move(spec), job.priority));
     CONSIGN_TRY(view, get(change.tx, id));
     return *view.job;
 }

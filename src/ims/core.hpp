@@ -1,5 +1,6 @@
 #pragma once
 // What every route works with: the stores, who there is, and the one way to change anything.
+#include "access_tokens.hpp"
 #include "consign/base/keys.hpp"
 #include "consign/ims/ims.hpp"
 #include "consign/oci/registry.hpp"
@@ -39,6 +40,7 @@ class Core {
     oci::RegistryProxy* proxy = nullptr;        ///< to it; the gateway's
     std::unique_ptr<RegistryRuns> registry_runs;
     VerifiedTokens registry_tokens;
+    mutable AccessTokens access_tokens; ///< a cache, with a lock of its own
     Directory directory;
     Dispatcher dispatcher;
     net::Mailbox events; ///< moves with every change of the event log

@@ -15,6 +15,12 @@ using protocol::DeployKind;
 using protocol::DeployState;
 using protocol::DeployView;
 
+/// What who asked for the deploy wants for all of its jobs.
+struct Wishes {
+    int priority = 0;
+    bool require_approval = false;
+};
+
 struct Deploy {
     DeployId id;
     InstallId install;
@@ -24,10 +30,12 @@ struct Deploy {
     std::string error;
     Time created_at{};
     std::optional<Time> finished_at;
+    Wishes wishes;
 };
 
 constexpr std::string_view kColumns =
-    "id, install, kind, release, component, state, error, created_at, finished_at";
+    "id, install, kind, release, component, state, error, created_at, finished_at, priority, "
+    "require_approval";
 
 Result<std::vector<Deploy>> find(store::Connection& c, std::string_view where,
                                  std::initializer_list<store::Value> parameters) {
@@ -42,7 +50,9 @@ Result<std::vector<Deploy>> find(store::Connection& c, std::string_view where,
                           .state = json::enum_from<DeployState>(row.text(5)).value_or(DeployState::failed),
                           .error = row.string(6),
                           .created_at = row.time(7),
-                          .finished_at = row.optional_time(8)};
+                          .finished_at = row.optional_time(8),
+                          .wishes = {.priority = static_cast<int>(row.integer(9)),
+                                     .require_approval = row.boolean(10)}};
         });
 }
 
@@ -71,9 +81,25 @@ Result<std::vector<model::Component>> selected(const model::AppConfig& config, s
     return fail(Code::not_found, std::format("app '{}' has no component '{}'", config.app, component));
 }
 
+/// A job of the deploy for one component, as the component wants its jobs treated.
+Job job_for(const Deploy& deploy, const installs::Install& install, const JobId& id, protocol::JobKind kind,
+            const model::Component& component) {
+    return {.id = id,
+            .kind = kind,
+            .app = install.app,
+            .component = component.name,
+            .install = install.id,
+            .deploy = deploy.id,
+            .priority = deploy.wishes.priority,
+            .max_attempts = component.max_attempts,
+            .run_limit = std::chrono::seconds(component.timeout_s),
+            .needs_approval =
+                deploy.wishes.require_approval || component.approval == model::Approval::required};
+}
+
 /// One apply job per component; each waits for those it depends on.
-Result<void> plan_deploy(Change& change, const DeployId& id, const installs::Install& install,
-                         const protocol::ReleaseView& release, std::string_view component_name) {
+Result<void> plan_deploy(Change& change, const Deploy& deploy, const installs::Install& install,
+                         const protocol::ReleaseView& release) {
     CONSIGN_TRY(app, apps::get(change.tx, install.app));
     CONSIGN_TRY(config, apps::config_at(change.tx, app.id, release.config_version));
     // Inputs of the release's own config; names that only a newer config has are left out.
@@ -82,7 +108,7 @@ Result<void> plan_deploy(Change& change, const DeployId& id, const installs::Ins
         return !config.inputs.contains(item.first) && app.config.inputs.contains(item.first);
     });
     CONSIGN_TRY(inputs, model::resolve_inputs(config, given));
-    CONSIGN_TRY(components, selected(config, component_name));
+    CONSIGN_TRY(components, selected(config, deploy.component));
     std::vector<std::string> sensitive;
     for (const auto& [name, input] : config.inputs)
         if (input.sensitive) sensitive.push_back(name);
@@ -106,28 +132,21 @@ Result<void> plan_deploy(Change& change, const DeployId& id, const installs::Ins
         std::vector<JobId> after;
         for (const auto& dependency : component.depends_on)
             if (const auto job = job_of.find(dependency); job != job_of.end()) after.push_back(job->second);
-        CONSIGN_CHECK(jobs::insert(change,
-                                   Job{.id = job_of.at(component.name),
-                                       .kind = protocol::JobKind::apply,
-                                       .app = install.app,
-                                       .component = component.name,
-                                       .install = install.id,
-                                       .deploy = id,
-                                       .spec = json::to_text(spec)},
-                                   after));
+        auto job = job_for(deploy, install, job_of.at(component.name), protocol::JobKind::apply, component);
+        job.spec = json::to_text(spec);
+        CONSIGN_CHECK(jobs::insert(change, std::move(job), after));
     }
     return {};
 }
 
 /// One teardown job per component that is there; each waits for those that depend on it. Planned when the
 /// teardown's turn comes: a deploy before it may have brought components, or taken some away.
-Result<void> plan_teardown(Change& change, const DeployId& id, const installs::Install& install,
-                           std::string_view component_name) {
+Result<void> plan_teardown(Change& change, const Deploy& deploy, const installs::Install& install) {
     CONSIGN_TRY(app, apps::get(change.tx, install.app));
     CONSIGN_TRY(present, installs::components(change.tx, install));
     std::map<std::string, JobId> job_of;
     for (const auto& part : present)
-        if (part.state != "absent" && (component_name.empty() || part.component == component_name))
+        if (part.state != "absent" && (deploy.component.empty() || part.component == deploy.component))
             job_of[part.component] = JobId::make(change.now);
     std::map<std::string, std::vector<JobId>> after;
     for (const auto& component : app.config.components)
@@ -146,15 +165,13 @@ Result<void> plan_teardown(Change& change, const DeployId& id, const installs::I
         if (job == job_of.end()) continue;
         protocol::TeardownSpec spec{
             .install = install.id, .install_name = install.name, .app = install.app, .component = name};
-        CONSIGN_CHECK(jobs::insert(change,
-                                   Job{.id = job->second,
-                                       .kind = protocol::JobKind::teardown,
-                                       .app = install.app,
-                                       .component = name,
-                                       .install = install.id,
-                                       .deploy = id,
-                                       .spec = json::to_text(spec)},
-                                   after[name]));
+        model::Component dropped; // what the app does not have any more has no wishes
+        dropped.name = name;
+        const auto* known = app.config.component(name);
+        auto planned = job_for(deploy, install, job->second, protocol::JobKind::teardown,
+                               known ? *known : dropped);
+        planned.spec = json::to_text(spec);
+        CONSIGN_CHECK(jobs::insert(change, std::move(planned), after[name]));
     }
     return {};
 }
@@ -193,14 +210,15 @@ Result<void> start_next(Change& change, const InstallId& install);
 /// Ends the deploy once its last job has ended.
 Result<void> finish_if_done(Change& change, const Deploy& deploy) {
     std::map<JobState, int> count;
-    std::string error;
+    std::string failure, other; // the first of each, in the order of the components
     CONSIGN_CHECK(change.tx.query(
         "SELECT state, component, error FROM jobs WHERE deploy=$1 ORDER BY id", {deploy.id},
         [&](const store::Row& row) {
             const auto state = json::enum_from<JobState>(row.text(0)).value_or(JobState::failed);
             ++count[state];
-            if (error.empty() && (state == JobState::failed || state == JobState::timed_out))
-                error = std::format("{}: {}", row.text(1), row.text(2));
+            auto& first = state == JobState::failed || state == JobState::timed_out ? failure : other;
+            if (first.empty() && state != JobState::succeeded)
+                first = std::format("{}: {}", row.text(1), row.text(2));
             return true;
         }));
     for (const auto& [state, n] : count)
@@ -209,7 +227,7 @@ Result<void> finish_if_done(Change& change, const Deploy& deploy) {
     const auto state = failed                                                   ? DeployState::failed
                        : count[JobState::cancelled] || count[JobState::skipped] ? DeployState::cancelled
                                                                                 : DeployState::succeeded;
-    CONSIGN_CHECK(set_state(change, deploy, state, error));
+    CONSIGN_CHECK(set_state(change, deploy, state, failed ? failure : other));
     if (state == DeployState::succeeded && deploy.component.empty())
         CONSIGN_CHECK(installs::set_release(change, deploy.install, deploy.release));
     return start_next(change, deploy.install);
@@ -226,7 +244,7 @@ Result<void> start_next(Change& change, const InstallId& id) {
     CONSIGN_CHECK(set_state(change, next, DeployState::running, ""));
     if (next.kind == DeployKind::teardown) {
         CONSIGN_TRY(install, installs::by_id(change.tx, id));
-        CONSIGN_CHECK(plan_teardown(change, next.id, install, next.component));
+        CONSIGN_CHECK(plan_teardown(change, next, install));
     }
     CONSIGN_TRY(waiting, jobs::find(change.tx, "deploy=$1 AND state='blocked' ORDER BY id", {next.id}));
     for (const auto& job : waiting) CONSIGN_CHECK(jobs::release_ready(change, job.id));
@@ -265,7 +283,9 @@ Result<DeployView> to_view(store::Connection& c, const Deploy& deploy) {
 Result<DeployId> create(Change& change, const protocol::CreateDeployRequest& request,
                         std::string_view actor) {
     CONSIGN_TRY(install, installs::get(change.tx, request.install));
-    const auto id = DeployId::make(change.now);
+    if (request.priority < -100 || request.priority > 100)
+        return fail(Code::invalid_argument, std::format("priority is {}", request.priority),
+                    "give -100 to 100");
     const bool down = request.kind == DeployKind::teardown;
     if (down && !request.release.empty()) return fail(Code::invalid_argument, "a teardown takes no release");
     std::optional<protocol::ReleaseView> release;
@@ -275,16 +295,24 @@ Result<DeployId> create(Change& change, const protocol::CreateDeployRequest& req
         CONSIGN_TRY(found, apps::release(change.tx, install.app, request.release));
         release = std::move(found);
     }
-    CONSIGN_CHECK(change.tx.execute("INSERT INTO deploys(id, install, kind, release, component, state, "
-                                    "actor, created_at) VALUES ($1,$2,$3,$4,$5,$6,$7,$8)",
-                                    {id, install.id, json::name_of(request.kind),
-                                     release ? release->version : std::string{}, request.component,
-                                     json::name_of(DeployState::queued), actor, change.now}));
-    if (release) CONSIGN_CHECK(plan_deploy(change, id, install, *release, request.component));
+    const Deploy deploy{.id = DeployId::make(change.now),
+                        .install = install.id,
+                        .kind = request.kind,
+                        .release = release ? release->version : std::string{},
+                        .component = request.component,
+                        .wishes = {.priority = request.priority,
+                                   .require_approval = request.require_approval}};
+    CONSIGN_CHECK(change.tx.execute(
+        "INSERT INTO deploys(id, install, kind, release, component, state, actor, created_at, priority, "
+        "require_approval) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)",
+        {deploy.id, install.id, json::name_of(deploy.kind), deploy.release, deploy.component,
+         json::name_of(deploy.state), actor, change.now, deploy.wishes.priority,
+         deploy.wishes.require_approval}));
+    if (release) CONSIGN_CHECK(plan_deploy(change, deploy, install, *release));
     CONSIGN_CHECK(change.audit(actor, std::string(json::name_of(request.kind)), install.name,
                                release ? release->version : std::string{}));
     CONSIGN_CHECK(start_next(change, install.id));
-    return id;
+    return deploy.id;
 }
 
 Result<DeployId> retry(Change& change, const DeployId& id, std::string_view actor) {
@@ -294,8 +322,62 @@ Result<DeployId> retry(Change& change, const DeployId& id, std::string_view acto
                   {.install = install.name,
                    .kind = deploy.kind,
                    .release = deploy.release,
-                   .component = deploy.component},
+                   .component = deploy.component,
+                   .priority = deploy.wishes.priority,
+                   .require_approval = deploy.wishes.require_approval},
                   actor);
+}
+
+namespace {
+
+/// The jobs of the deploy that a person's word is about.
+Result<std::vector<Job>> undecided(store::Connection& c, const DeployId& id, std::string_view component) {
+    CONSIGN_CHECK(find_one(c, id));
+    CONSIGN_TRY(waiting, jobs::find(c,
+                                    "deploy=$1 AND deploy IS NOT NULL AND state='awaiting_approval' AND "
+                                    "($2='' OR component=$2) ORDER BY id",
+                                    {id, component}));
+    if (waiting.empty())
+        return fail(Code::conflict,
+                    std::format("nothing{}{} waits for approval in deploy {}", component.empty() ? "" : " of ",
+                                component, id.str()),
+                    "see: consign deploy show " + id.str());
+    return std::move(waiting);
+}
+
+} // namespace
+
+Result<void> approve(Change& change, const DeployId& id, const protocol::DecideRequest& request,
+                     std::string_view actor) {
+    CONSIGN_TRY(waiting, undecided(change.tx, id, request.component));
+    for (auto& job : waiting) CONSIGN_CHECK(jobs::approve(change, std::move(job), actor));
+    return change.audit(actor, "deploy.approve", id.str(), request.reason);
+}
+
+Result<void> reject(Change& change, const DeployId& id, const protocol::DecideRequest& request,
+                    std::string_view actor) {
+    CONSIGN_TRY(waiting, undecided(change.tx, id, request.component));
+    CONSIGN_CHECK(change.audit(actor, "deploy.reject", id.str(), request.reason));
+    for (auto& job : waiting) CONSIGN_CHECK(jobs::reject(change, std::move(job), actor, request.reason));
+    return {};
+}
+
+Result<void> cancel(Change& change, const DeployId& id, std::string_view actor) {
+    CONSIGN_TRY(deploy, find_one(change.tx, id));
+    if (deploy.state != DeployState::queued && deploy.state != DeployState::running)
+        return fail(Code::conflict, std::format("deploy {} has ended already: {}", id.str(),
+                                                json::name_of(deploy.state)));
+    CONSIGN_CHECK(change.audit(actor, "deploy.cancel", id.str()));
+    // A job is stored after those it depends on, so the newest come first.
+    CONSIGN_TRY(all, jobs::find(change.tx, "deploy=$1 AND deploy IS NOT NULL ORDER BY id DESC", {id}));
+    for (const auto& job : all)
+        if (!model::is_terminal(job.state)) CONSIGN_CHECK(jobs::cancel(change, job.id, actor));
+    CONSIGN_TRY(after, find_one(change.tx, id));
+    if (after.state == DeployState::queued) { // a teardown whose jobs are not planned yet has none to end it
+        CONSIGN_CHECK(set_state(change, after, DeployState::cancelled, std::format("cancelled by {}", actor)));
+        return start_next(change, after.install);
+    }
+    return {};
 }
 
 Result<bool> is_running(store::Connection& c, const DeployId& id) {
@@ -324,8 +406,11 @@ Result<DeployView> get(store::Connection& c, const DeployId& id) {
                                 {deploy.install}));
         if (!ahead.empty())
             view.waiting_for =
-                protocol::WaitingFor{std::format("deploy {} of the same install", ahead.front().id.str()),
-                                     "it starts by itself when that one has ended"};
+                protocol::WaitingFor{.reason = protocol::WaitReason::deploy,
+                                     .what = std::format("deploy {} of the same install",
+                                                         ahead.front().id.str()),
+                                     .hint = "it starts by itself when that one has ended",
+                                     .since = deploy.created_at};
     }
     return std::move(view);
 }

@@ -13,6 +13,15 @@ Result<std::vector<protocol::DeployView>> list(store::Connection& c, std::string
 /// The same deploy again, after one of its jobs failed.
 Result<DeployId> retry(Change& change, const DeployId& id, std::string_view actor);
 
+/// A person's word on the jobs that wait for approval now: all of them, or one component's. conflict: none does.
+Result<void> approve(Change& change, const DeployId& id, const protocol::DecideRequest& request,
+                     std::string_view actor);
+Result<void> reject(Change& change, const DeployId& id, const protocol::DecideRequest& request,
+                    std::string_view actor);
+/// Ends what nobody has begun, dependents first, so that nothing starts meanwhile; asks the agent to stop the
+/// rest. conflict: it has ended already.
+Result<void> cancel(Change& change, const DeployId& id, std::string_view actor);
+
 Result<bool> is_running(store::Connection& c, const DeployId& id);
 /// Called on each transition of a deploy's job: keeps the install's components and the deploy's state true,
 /// and starts the next deploy that waits.

@@ -1,4 +1,5 @@
 #include "directory.hpp"
+#include "agents.hpp"
 #include "consign/base/log.hpp"
 #include <algorithm>
 
@@ -8,7 +9,7 @@ namespace {
 
 constexpr std::string_view kAgentSelect =
     "SELECT a.id, a.kind, a.install, a.public_key, a.version, a.hostname, a.revoked, a.enrolled_at, "
-    "a.last_seen, s.id "
+    "a.last_seen, a.next_key, a.rotate_key, a.job_kinds, a.draining, s.id "
     "FROM agents a LEFT JOIN agent_sessions s ON s.agent = a.id AND s.superseded = 0 ";
 
 std::optional<AgentEntry> agent_of_row(const store::Row& row) {
@@ -28,8 +29,12 @@ std::optional<AgentEntry> agent_of_row(const store::Row& row) {
     entry.enrolled_at = row.time(7);
     entry.presence = std::make_shared<Presence>();
     if (const auto seen = row.optional_time(8)) entry.presence->last_seen = *seen;
+    if (auto next = PublicKey::from_pem(row.text(9))) entry.next_key = *next;
+    entry.rotate_key = row.boolean(10);
+    entry.job_kinds = agents::split_kinds(row.text(11), entry.kind);
+    entry.draining = row.boolean(12);
     // The session survives a restart of this server: an agent that goes on polling is not a new one.
-    entry.presence->session = row.id<SessionId>(9);
+    entry.presence->session = row.id<SessionId>(13);
     return entry;
 }
 

@@ -27,8 +27,11 @@ struct AgentEntry {
     protocol::AgentKind kind = protocol::AgentKind::install;
     InstallId install;
     PublicKey key;
+    std::optional<PublicKey> next_key; ///< offered by the agent, good too, and takes over with its first use
+    bool rotate_key = false;           ///< somebody asked for a new key
     std::string version, hostname;
-    bool revoked = false;
+    std::vector<protocol::JobKind> job_kinds; ///< that its program can run
+    bool revoked = false, draining = false;
     Time enrolled_at{};
     std::shared_ptr<Presence> presence;
 

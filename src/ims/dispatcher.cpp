@@ -6,12 +6,14 @@ namespace consign::ims {
 Dispatcher::Place::Place(Dispatcher& dispatcher, Pool pool, std::shared_ptr<Presence> presence)
     : dispatcher_(dispatcher), pool_(std::move(pool)), presence_(std::move(presence)) {}
 
-Dispatcher::Place::~Place() {
+Dispatcher::Place::~Place() { leave(); }
+
+void Dispatcher::Place::leave() {
     bool pass_on = false;
     {
         std::lock_guard lock(dispatcher_.mutex_);
-        pass_on = woken_;
-        if (queued_) {
+        pass_on = std::exchange(woken_, false);
+        if (std::exchange(queued_, false)) {
             const auto line = dispatcher_.parked_.find(pool_);
             std::erase(line->second, this);
             if (line->second.empty()) dispatcher_.parked_.erase(line);

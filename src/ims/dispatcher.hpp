@@ -19,6 +19,8 @@ class Dispatcher {
         Place& operator=(const Place&) = delete;
         void enter(); ///< stands in the line (again); an earlier wake-up counts as answered by the look that
                       ///< follows
+        /// Stands in no line: this poll can take nothing now, and a wake-up spent on it would be lost.
+        void leave();
 
       private:
         friend class Dispatcher;

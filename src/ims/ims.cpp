@@ -4,17 +4,16 @@
 #include "consign/base/random.hpp"
 #include "core.hpp"
 #include "gateway.hpp"
-#include "jobs.hpp"
+#include "leases.hpp"
+#include "limits.hpp"
+#include "migrations.hpp"
+#include "schedules.hpp"
 #include "routes.hpp"
+#include "wait_watch.hpp"
 #include <format>
 
 namespace consign::ims {
 namespace {
-
-const store::Migration kMigrations[] = {{
-    1,
-#include "embedded/ims/migrations/0001_ims.sql.inc"
-}};
 
 /// Reads, or on the first start makes, what names this vendor. The keys are files; the id is in the store.
 Result<Vendor> load_vendor(const std::filesystem::path& data, store::Database& db, Time now) {
@@ -54,43 +53,50 @@ Result<std::string> ensure_owner(const std::filesystem::path& data, store::Datab
     return token;
 }
 
-/// Ends leases that ran out and pauses that are over, keeps what agents were last seen on disk, and removes uploads
-/// that nobody went on with.
+/// What time does to jobs: leases, pauses and limits that are over, and jobs that come by themselves.
+net::Async<> advance_jobs(Core& core) {
+    const auto due = co_await core.db->read([now = core.clock.now()](store::Connection& c) -> Result<bool> {
+        CONSIGN_TRY(jobs, jobs::anything_due(c, now));
+        return jobs ? Result<bool>(true) : schedules::anything_due(c, now);
+    });
+    if (!due || !*due) co_return;
+    const auto done = co_await core.change([](Change& change) -> Result<void> {
+        CONSIGN_CHECK(jobs::expire(change));
+        CONSIGN_CHECK(jobs::end_pauses(change));
+        CONSIGN_CHECK(jobs::enforce_limits(change));
+        CONSIGN_CHECK(schedules::tick(change));
+        return {};
+    });
+    if (!done) log::error("cannot advance the jobs", {{"error", to_string(done.error())}});
+}
+
+/// Keeps on disk when agents were last seen.
+net::Async<> store_last_seen(Core& core, std::map<AgentId, Time>& written) {
+    std::vector<std::pair<AgentId, Time>> seen;
+    for (const auto& agent : core.directory.agents())
+        if (const auto at = Directory::last_seen(agent); at && *at != written[agent.id])
+            seen.emplace_back(agent.id, written[agent.id] = *at);
+    if (seen.empty()) co_return;
+    auto stored = co_await core.db->write([seen](store::Transaction& tx) -> Result<void> {
+        for (const auto& [id, at] : seen)
+            CONSIGN_CHECK(tx.execute("UPDATE agents SET last_seen=$2 WHERE id=$1", {id, at}));
+        return {};
+    });
+    if (!stored)
+        log::warn("cannot store when agents were last seen", {{"error", to_string(stored.error())}});
+}
+
 net::Async<> maintain(Core& core) {
     std::map<AgentId, Time> written;
+    WaitWatch waits;
     for (int tick = 1; !co_await net::cancelled(); ++tick) {
         co_await net::sleep_for(std::chrono::seconds(1));
-        auto due = co_await core.db->read([now = core.clock.now()](store::Connection& c) {
-            return c.query_one("SELECT 1 WHERE EXISTS (SELECT 1 FROM jobs WHERE state IN ('leased', "
-                               "'running') AND deadline < $1) "
-                               "OR EXISTS (SELECT 1 FROM jobs WHERE state = 'queued' AND not_before > 0 AND "
-                               "not_before <= $1)",
-                               {now}, [](const store::Row&) { return true; });
-        });
-        if (due && *due) {
-            auto done = co_await core.change([](Change& change) -> Result<void> {
-                CONSIGN_CHECK(jobs::expire(change));
-                CONSIGN_CHECK(jobs::end_pauses(change));
-                return {};
-            });
-            if (!done) log::error("cannot expire leases", {{"error", to_string(done.error())}});
-        }
+        co_await advance_jobs(core);
         if (tick % 3600 == 0)
             if (const auto expired = co_await core.registry->expire_uploads(); !expired)
                 log::error("cannot remove old uploads", {{"error", to_string(expired.error())}});
-        if (tick % 30 != 0) continue;
-        std::vector<std::pair<AgentId, Time>> seen;
-        for (const auto& agent : core.directory.agents())
-            if (const auto at = Directory::last_seen(agent); at && *at != written[agent.id])
-                seen.emplace_back(agent.id, written[agent.id] = *at);
-        if (seen.empty()) continue;
-        auto stored = co_await core.db->write([seen](store::Transaction& tx) -> Result<void> {
-            for (const auto& [id, at] : seen)
-                CONSIGN_CHECK(tx.execute("UPDATE agents SET last_seen=$2 WHERE id=$1", {id, at}));
-            return {};
-        });
-        if (!stored)
-            log::warn("cannot store when agents were last seen", {{"error", to_string(stored.error())}});
+        if (tick % 10 == 0) co_await waits.look(core);
+        if (tick % 30 == 0) co_await store_last_seen(core, written);
     }
 }
 
@@ -164,9 +170,10 @@ Result<std::unique_ptr<Ims>> Ims::start(ImsOptions options) {
     CONSIGN_TRY(owner, ensure_owner(options.data, *core.db, core.clock.now()));
     impl.owner_token = owner;
     CONSIGN_CHECK(core.db->read_blocking([&](store::Connection& c) { return core.directory.load(c); }));
-    CONSIGN_CHECK(core.db->write_blocking([&](store::Transaction& tx) {
+    CONSIGN_CHECK(core.db->write_blocking([&](store::Transaction& tx) -> Result<void> {
         Effects nobody_waits_yet;
         Change change(tx, core.clock.now(), nobody_waits_yet);
+        CONSIGN_CHECK(schedules::arrange_all(change, options.schedule));
         return jobs::extend_leases(change, options.lease);
     }));
 

@@ -43,7 +43,7 @@ Result<std::vector<Install>> list(store::Connection& c) {
 
 Result<std::vector<InstallComponentView>> components(store::Connection& c, const Install& install) {
     return c.query_all(
-        "SELECT component, release, digest, state, detail, job, updated_at FROM install_components "
+        "SELECT component, release, digest, state, detail, job, updated_at, health, drift FROM install_components "
         "WHERE install=$1 ORDER BY component",
         {install.id}, [](const store::Row& row) {
             InstallComponentView view{.component = row.string(0), .release = row.string(1)};
@@ -52,6 +52,8 @@ Result<std::vector<InstallComponentView>> components(store::Connection& c, const
             view.detail = row.string(4);
             if (!row.is_null(5)) view.job = row.id<JobId>(5);
             view.updated_at = row.time(6);
+            view.health = row.string(7);
+            view.drift = row.string(8);
             return view;
         });
 }

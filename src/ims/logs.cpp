@@ -1,91 +1,32 @@
 #include "logs.hpp"
-#include <format>
 
 namespace consign::ims {
-namespace {
-
-constexpr std::int64_t kStreamLimitBytes = 1ll << 30;
-
-const store::Migration kMigrations[] = {{
-    1,
-#include "embedded/ims/log_migrations/0001_logs.sql.inc"
-}};
-
-struct Stream {
-    std::int64_t epoch = 0, size = 0;
-};
-Result<Stream> stream(store::Connection& c, const JobId& job) {
-    CONSIGN_TRY(found, c.query_one("SELECT epoch, size FROM log_streams WHERE job=$1", {job},
-                                   [](const store::Row& row) {
-                                       return Stream{row.integer(0), row.integer(1)};
-                                   }));
-    return found.value_or(Stream{});
-}
-
-} // namespace
 
 Result<std::unique_ptr<LogStore>> LogStore::open(const std::filesystem::path& file) {
     auto logs = std::make_unique<LogStore>();
-    CONSIGN_TRY(db, store::open_sqlite(file, kMigrations, {.readers = 1}));
+    CONSIGN_TRY(db, store::open_sqlite(file, log_streams::kMigrations, {.readers = 1}));
     logs->db_ = std::move(db);
     return logs;
 }
 
 net::Async<Result<std::int64_t>> LogStore::fence(JobId job, std::int64_t epoch) {
-    co_return co_await db_->write([job, epoch](store::Transaction& tx) -> Result<std::int64_t> {
-        CONSIGN_CHECK(
-            tx.execute("INSERT INTO log_streams(job, epoch, size) VALUES ($1,$2,0) ON CONFLICT(job) "
-                       "DO UPDATE SET epoch=excluded.epoch WHERE log_streams.epoch < excluded.epoch",
-                       {job, epoch}));
-        CONSIGN_TRY(now, stream(tx, job));
-        return now.size;
-    });
+    co_return co_await db_->write(
+        [job, epoch](store::Transaction& tx) { return log_streams::fence(tx, job, epoch); });
 }
 
 net::Async<Result<LogStore::Appended>> LogStore::append(JobId job, std::int64_t epoch, std::int64_t offset,
                                                         std::string data) {
-    auto outcome = co_await db_->write(
-        [job, epoch, offset, data = std::move(data)](store::Transaction& tx) -> Result<Appended> {
-            CONSIGN_TRY(now, stream(tx, job));
-            if (now.epoch != epoch)
-                return fail(Code::lease_lost, std::format("the log of job {} belongs to epoch {}, not {}",
-                                                          job.str(), now.epoch, epoch));
-            if (offset != now.size) return Appended{false, now.size};
-            const auto size = now.size + static_cast<std::int64_t>(data.size());
-            if (size > kStreamLimitBytes)
-                return fail(Code::too_large,
-                            std::format("the log of job {} has reached its limit of 1 GiB", job.str()));
-            if (data.empty()) return Appended{true, size};
-            CONSIGN_CHECK(tx.execute("INSERT INTO log_pieces(job, start, data) VALUES ($1,$2,$3)",
-                                     {job, offset, as_bytes(data)}));
-            CONSIGN_CHECK(tx.execute("UPDATE log_streams SET size=$2 WHERE job=$1", {job, size}));
-            return Appended{true, size};
+    auto outcome =
+        co_await db_->write([job, epoch, offset, data = std::move(data)](store::Transaction& tx) {
+            return log_streams::append(tx, job, epoch, offset, data);
         });
     if (outcome && outcome->accepted) mailbox(job).notify();
     co_return outcome;
 }
 
 net::Async<Result<LogStore::Page>> LogStore::read(JobId job, std::int64_t offset, std::size_t limit_bytes) {
-    co_return co_await db_->read([job, offset, limit_bytes](store::Connection& c) -> Result<Page> {
-        Page page{.data = {}, .next = offset};
-        // The piece that holds `offset` may begin before it.
-        CONSIGN_CHECK(c.query(
-            "SELECT start, data FROM log_pieces WHERE job=$1 AND start >= "
-            "COALESCE((SELECT MAX(start) FROM log_pieces WHERE job=$1 AND start <= $2), 0) ORDER BY start",
-            {job, offset}, [&](const store::Row& row) {
-                auto piece = as_text(row.blob(1));
-                const auto start = row.integer(0);
-                if (start < page.next) {
-                    const auto skip = static_cast<std::size_t>(page.next - start);
-                    if (skip >= piece.size()) return true;
-                    piece.remove_prefix(skip);
-                }
-                piece = piece.substr(0, limit_bytes - page.data.size());
-                page.data += piece;
-                page.next += static_cast<std::int64_t>(piece.size());
-                return page.data.size() < limit_bytes;
-            }));
-        return page;
+    co_return co_await db_->read([job, offset, limit_bytes](store::Connection& c) {
+        return log_streams::read(c, job, offset, limit_bytes);
     });
 }
 

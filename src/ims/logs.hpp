@@ -2,6 +2,7 @@
 // Job logs in their own database: appended in order, exactly once, readable from any offset while they grow.
 #include "consign/net/mailbox.hpp"
 #include "consign/store/sqlite.hpp"
+#include "log_streams.hpp"
 #include <array>
 
 namespace consign::ims {
@@ -14,17 +15,11 @@ class LogStore {
     /// every new lease, so that a holder of an old one cannot add a line.
     net::Async<Result<std::int64_t>> fence(JobId job, std::int64_t epoch);
 
-    struct Appended {
-        bool accepted = false;
-        std::int64_t size = 0; ///< where the next piece must start
-    };
+    using Appended = log_streams::Appended;
     /// Appends if `offset` is the stream's size. lease_lost for an old epoch; too_large past 1 GiB.
     net::Async<Result<Appended>> append(JobId job, std::int64_t epoch, std::int64_t offset, std::string data);
 
-    struct Page {
-        std::string data;
-        std::int64_t next = 0;
-    };
+    using Page = log_streams::Page;
     net::Async<Result<Page>> read(JobId job, std::int64_t offset, std::size_t limit_bytes);
 
     /// Moves whenever a stream that shares its slot grows.

@@ -6,12 +6,16 @@
 namespace consign::ims::views {
 namespace {
 
+using protocol::WaitReason;
+
 Result<std::optional<protocol::WaitingFor>> blocked_by(store::Connection& c, const Job& job) {
     if (job.deploy) {
         CONSIGN_TRY(running, deploys::is_running(c, job.deploy));
         if (!running)
-            return protocol::WaitingFor{"an earlier deploy of the same install",
-                                        "it starts by itself after that"};
+            return protocol::WaitingFor{.reason = WaitReason::deploy,
+                                        .what = "an earlier deploy of the same install",
+                                        .hint = "it starts by itself after that",
+                                        .since = job.since};
     }
     std::string names;
     CONSIGN_CHECK(
@@ -22,7 +26,28 @@ Result<std::optional<protocol::WaitingFor>> blocked_by(store::Connection& c, con
                     return true;
                 }));
     if (names.empty()) return std::nullopt;
-    return protocol::WaitingFor{"dependency " + names, "it starts by itself when they have succeeded"};
+    return protocol::WaitingFor{.reason = WaitReason::dependency,
+                                .what = "dependency " + names,
+                                .hint = "it starts by itself when they have succeeded",
+                                .since = job.since};
+}
+
+/// As far as the store knows; what an agent's absence has to do with it, Explainer does.
+Result<std::optional<protocol::WaitingFor>> waiting_for(store::Connection& c, const Job& job) {
+    if (job.state == model::JobState::blocked) return blocked_by(c, job);
+    if (job.state == model::JobState::awaiting_approval)
+        return protocol::WaitingFor{.reason = WaitReason::approval,
+                                    .what = "approval of " + job.component,
+                                    .hint = std::format("consign approve {0} or consign reject {0}",
+                                                        job.deploy.str()),
+                                    .since = job.since};
+    if (job.state == model::JobState::queued && job.not_before != Time{})
+        return protocol::WaitingFor{.reason = WaitReason::pause,
+                                    .what = std::format("attempt {} of {}, at {}", job.attempt + 1,
+                                                        job.max_attempts, to_rfc3339(job.not_before)),
+                                    .hint = "it starts by itself; the last attempt's end is in the log",
+                                    .since = job.since};
+    return std::nullopt;
 }
 
 } // namespace
@@ -33,12 +58,16 @@ Result<protocol::JobView> job(store::Connection& c, const Job& job, Detail detai
                            .app = job.app,
                            .component = job.component,
                            .state = job.state,
+                           .priority = job.priority,
                            .attempt = job.attempt,
                            .max_attempts = job.max_attempts,
                            .epoch = job.epoch,
-                           .cancel_requested = job.cancel_requested,
+                           .deadline = job.deadline,
+                           .limit_at = job.limit_at,
+                           .cancel_requested = job.stop == Stop::cancel,
                            .error = job.error,
                            .created_at = job.created_at,
+                           .since = job.since,
                            .started_at = job.started_at,
                            .finished_at = job.finished_at};
     view.result = json::parse(job.result).value_or(json::Value::object());
@@ -49,10 +78,8 @@ Result<protocol::JobView> job(store::Connection& c, const Job& job, Detail detai
         CONSIGN_TRY(install, installs::by_id(c, job.install));
         view.install = install.name;
     }
-    if (job.state == model::JobState::blocked) {
-        CONSIGN_TRY(waiting, blocked_by(c, job));
-        view.waiting_for = std::move(waiting);
-    }
+    CONSIGN_TRY(waiting, waiting_for(c, job));
+    view.waiting_for = std::move(waiting);
     if (detail == Detail::full) {
         CONSIGN_TRY(
             steps,

@@ -11,7 +11,9 @@
 #include "install/bundle_apply.hpp"
 #include "consign/base/log.hpp"
 #include "install/health.hpp"
+#include "install/process_lock.hpp"
 #include <algorithm>
+#include <csignal>
 
 namespace consign::install {
 namespace {
@@ -29,14 +31,45 @@ std::string show(const model::Argv& argv) {
 
 } // namespace
 
+namespace {
+
+constexpr std::chrono::seconds kCommandGrace{10}; // from SIGTERM to SIGKILL, as for commands of our own
+
+/// The lock that every command of the component holds. Whoever holds it now was started by an agent that is no
+/// more: it gets SIGTERM, then SIGKILL.
+Result<Fd> take_command_lock(agent::JobContext& context, const ComponentPaths& paths) {
+    const auto file = paths.command_lock();
+    const auto start = std::chrono::steady_clock::now();
+    for (bool told = false;;) {
+        CONSIGN_TRY(lock, try_lock(file));
+        if (lock) return std::move(*lock);
+        if (context.stop().stop_requested()) return fail(Code::cancelled, "cancelled");
+        const auto waited = std::chrono::steady_clock::now() - start;
+        if (waited > 2 * kCommandGrace)
+            return fail(Code::unavailable, "commands of an earlier attempt cannot be ended",
+                        "look for the processes that hold " + file.string());
+        if (!std::exchange(told, true)) {
+            context.log("commands of an attempt that was cut short still run: ending them\n");
+            signal_lock_holders(file, SIGTERM);
+        }
+        if (waited > kCommandGrace) signal_lock_holders(file, SIGKILL);
+        pause(std::chrono::milliseconds(50), context.stop());
+    }
+}
+
+} // namespace
+
 Result<void> run_commands(agent::JobContext& context, const std::vector<model::Argv>& commands,
                           const ReleaseState& release, const ComponentPaths& paths) {
+    if (commands.empty()) return {};
+    CONSIGN_TRY(lock, take_command_lock(context, paths));
     for (const auto& argv : commands) {
         context.log("$ " + show(argv) + "\n");
         const auto status = consign::run(
             {.argv = argv,
              .directory = paths.release(release.directory),
-             .environment = environment_of(release.run)},
+             .environment = environment_of(release.run),
+             .held_open = lock.get()},
             [&](std::string_view piece) { context.log(piece); }, context.stop());
         if (!status) return std::unexpected(status.error());
         if (!status->ok())
@@ -63,7 +96,10 @@ agent::JobOutcome BundleApply::run() {
     if (context_.stop().stop_requested())
         return failed({Code::cancelled, "cancelled before anything was changed"});
 
-    const bool interrupted = state_.candidate && state_.candidate->directory == release->directory;
+    // By content, not by name: what was just unpacked under the candidate's name is something else, for which
+    // no command has run yet. (A disk that was full can have left a candidate without its directory.)
+    const bool interrupted =
+        reused_ && state_.candidate && state_.candidate->directory == release->directory;
     if (state_.candidate && !interrupted) {
         context_.log("an earlier deploy of " + state_.candidate->version + " was interrupted: undoing it\n");
         if (auto restored = switchover_.restore(state_); !restored)
@@ -86,6 +122,7 @@ Result<ReleaseState> BundleApply::prepare() {
                                 [this](const std::filesystem::path& target) { return unpack(target); }));
     context_.log((prepared.reused ? "using the release directory that is here: " : "unpacked to ") +
                  paths_.release(prepared.name).string() + "\n");
+    reused_ = prepared.reused;
     return ReleaseState{.version = spec.release,
                         .artifact = spec.artifact,
                         .directory = std::move(prepared.name),
@@ -177,7 +214,8 @@ agent::JobOutcome BundleApply::go_back(Error error) {
     context_.log(state_.active ? "rolling back to " + state_.active->version + "\n"
                                : "there is no earlier release to roll back to: stopping it\n");
     auto restored = switchover_.restore(state_);
-    forget_old_releases();
+    // A state that could not be written still names the candidate: its directory must stay with it.
+    if (restored) forget_old_releases();
     if (!state_.active) {
         error.message += restored ? "; there was no release to roll back to, so it was stopped"
                                   : "; and stopping it failed: " + restored.error().message;

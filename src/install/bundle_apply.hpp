@@ -32,10 +32,12 @@ class BundleApply {
     const ComponentPaths& paths_;
     Switchover switchover_;
     ComponentState state_;
+    bool reused_ = false; ///< the release directory was there already
 };
 
 /// Runs each command in the release directory, its output in the job's log. failed names the command and how
-/// it ended.
+/// it ended. Commands that an agent left running when it was killed are ended first: a repetition must not
+/// run beside what it repeats.
 Result<void> run_commands(agent::JobContext& context, const std::vector<model::Argv>& commands,
                           const ReleaseState& release, const ComponentPaths& paths);
 

@@ -1,6 +1,8 @@
 #include "install/bundle_deployer.hpp"
 #include "consign/base/random.hpp"
 #include "install/bundle_apply.hpp"
+#include "install/health.hpp"
+#include "install/release_directory.hpp"
 #include <unistd.h>
 
 namespace consign::install {
@@ -40,6 +42,31 @@ class BundleDeployer final : public Deployer {
         if (done)
             return {.error = std::nullopt, .result = json::encode(protocol::ApplyResult{.changed = true})};
         return {.error = done.error(), .result = json::encode(result_of(state))};
+    }
+
+    Result<protocol::Finding> health(agent::JobContext& context, const ComponentPaths& paths,
+                                     const std::string& component) override {
+        CONSIGN_TRY(state, load_state(paths));
+        if (!state || !state->active) return protocol::Finding{false, "nothing is deployed"};
+        const auto& active = *state->active;
+        if (!active.run.service.empty()) {
+            const auto status = supervisor_.status(component);
+            if (!status.running) return protocol::Finding{false, "its service is down"};
+            if (status.release != active.directory)
+                return protocol::Finding{false, "its service runs from " + status.release};
+        }
+        if (!active.run.health) return protocol::Finding{};
+        const auto probed = probe_once(context, *active.run.health,
+                                       {paths.release(active.directory), environment_of(active.run)});
+        if (probed) return protocol::Finding{};
+        if (probed.error().code == Code::cancelled) return std::unexpected(probed.error());
+        return protocol::Finding{false, probed.error().message};
+    }
+
+    Result<protocol::Finding> drift(agent::JobContext& context, const ComponentPaths& paths) override {
+        CONSIGN_TRY(state, load_state(paths));
+        if (!state || !state->active) return protocol::Finding{};
+        return compare_release(paths, state->active->directory, context.stop());
     }
 
     Result<void> resume(const ComponentPaths& paths, const std::string& component) override {

@@ -24,6 +24,11 @@ class Deployer {
     /// Leaves nothing of the component. Succeeds where there is nothing already.
     virtual agent::JobOutcome teardown(agent::JobContext& context, const ComponentPaths& paths,
                                        const std::string& component) = 0;
+    /// How the component is now. Changes nothing. An error: it could not be found out.
+    virtual Result<protocol::Finding> health(agent::JobContext& context, const ComponentPaths& paths,
+                                             const std::string& component) = 0;
+    /// Whether what is there is what was put there. Changes nothing. An error: it could not be found out.
+    virtual Result<protocol::Finding> drift(agent::JobContext& context, const ComponentPaths& paths) = 0;
     /// At the start of the agent: what should run runs again, adopted if it still does.
     virtual Result<void> resume(const ComponentPaths& paths, const std::string& component) = 0;
 };

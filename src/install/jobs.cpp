@@ -3,6 +3,7 @@
 #include "install/bundle_deployer.hpp"
 #include "install/render.hpp"
 #include "install/sync.hpp"
+#include <algorithm>
 
 namespace consign::install {
 namespace {
@@ -82,6 +83,7 @@ agent::JobOutcome InstallJobs::apply(agent::JobContext& context) {
     const auto paths = paths_of(options_.data, spec.component.name);
     const auto turn = locks_.acquire(spec.component.name, context.stop());
     if (!turn) return refused(context, &paths, turn.error());
+    const std::shared_lock using_artifacts(artifacts_in_use_);
     const auto local = open_(spec.artifact.repository);
     if (!local) return refused(context, &paths, local.error());
     const auto manifest = bring(context, spec, **local);
@@ -109,6 +111,17 @@ agent::JobOutcome InstallJobs::teardown(agent::JobContext& context) {
                        {Code::unsupported, "this agent cannot tear down components of type '" +
                                                std::string(json::name_of(type)) + "'"});
     return deployer->teardown(context, paths, spec->component);
+}
+
+Result<std::vector<std::string>> InstallJobs::components() const {
+    std::vector<std::string> names;
+    std::error_code error;
+    for (fs::directory_iterator it(components_directory(options_.data), error), end; !error && it != end;
+         it.increment(error))
+        if (const auto name = it->path().filename().string(); model::is_name(name)) names.push_back(name);
+    if (error) return fail(Code::internal, "cannot read the components' directory: " + error.message());
+    std::ranges::sort(names);
+    return names;
 }
 
 Result<void> InstallJobs::resume_all() {

@@ -3,6 +3,7 @@
 #include "install/component_locks.hpp"
 #include "install/deployer.hpp"
 #include "install/supervisor.hpp"
+#include <shared_mutex>
 
 namespace consign::install {
 
@@ -24,6 +25,16 @@ class InstallJobs {
 
     agent::JobOutcome apply(agent::JobContext& context);
     agent::JobOutcome teardown(agent::JobContext& context);
+
+    // For upkeep.hpp.
+    Deployer* deployer_for(model::ComponentType type) const; ///< null: this agent has none
+    Result<std::vector<std::string>> components() const;     ///< that are here, or begun; sorted
+    ComponentPaths paths(const std::string& component) const { return paths_of(options_.data, component); }
+    /// While this is held no apply begins to use an artifact; none if one does now.
+    std::unique_lock<std::shared_mutex> keep_artifacts_alone() {
+        return std::unique_lock(artifacts_in_use_, std::try_to_lock);
+    }
+
     /// At start: sweeps what a crash left of removed components, then lets every component run again what it
     /// should. A component that cannot is logged and does not keep the others from it.
     Result<void> resume_all();
@@ -33,7 +44,6 @@ class InstallJobs {
         model::ComponentType type;
         std::unique_ptr<Deployer> deployer;
     };
-    Deployer* deployer_for(model::ComponentType type) const;
     Result<void> check(const protocol::ApplySpec& spec) const;
     Result<artifact::ComponentManifest> bring(agent::JobContext& context, const protocol::ApplySpec& spec,
                                               oci::Repository& local);
@@ -42,6 +52,7 @@ class InstallJobs {
     const InstallJobsOptions options_;
     std::vector<Kind> kinds_; ///< the one table of component types
     ComponentLocks locks_;
+    std::shared_mutex artifacts_in_use_; ///< shared by applies
 };
 
 } // namespace consign::install

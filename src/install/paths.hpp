@@ -16,6 +16,7 @@ struct ComponentPaths {
     std::filesystem::path data() const { return home / "data"; }       ///< survives updates
     std::filesystem::path service_log() const { return home / "logs" / "service.log"; }
     std::filesystem::path service_lock() const { return home / "service.lock"; }
+    std::filesystem::path command_lock() const { return home / "command.lock"; }
     std::filesystem::path service_record() const { return home / "service.pid"; }
 };
 

@@ -1,5 +1,6 @@
 #include "install/release_directory.hpp"
 #include "consign/base/file.hpp"
+#include "install/listing.hpp"
 #include <algorithm>
 #include <unistd.h>
 
@@ -23,6 +24,10 @@ struct Description {
 
 fs::path description_file(const ComponentPaths& paths, std::string_view name) {
     return paths.releases() / (std::string(name) + ".json");
+}
+
+fs::path listing_file(const ComponentPaths& paths, std::string_view name) {
+    return paths.releases() / (std::string(name) + ".files");
 }
 
 bool is_there(const fs::path& path) {
@@ -89,6 +94,8 @@ Result<PreparedRelease> make_release(const ComponentPaths& paths, const protocol
     CONSIGN_TRY(rendered, render_in(paths, name, spec, scope));
     for (const auto& file : run.templates) CONSIGN_CHECK(render_file(unfinished, file, scope));
 
+    CONSIGN_TRY(listing, list_tree(unfinished));
+    CONSIGN_CHECK(save_listing(listing_file(paths, name), listing));
     CONSIGN_CHECK(remove_tree(paths.release(name)));
     if (::rename(unfinished.c_str(), paths.release(name).c_str()) != 0)
         return fail_errno("cannot move the new release to '" + paths.release(name).string() + "'", errno);
@@ -115,12 +122,26 @@ Result<PreparedRelease> prepare_release(const ComponentPaths& paths, const proto
     return made;
 }
 
+Result<protocol::Finding> compare_release(const ComponentPaths& paths, const std::string& name,
+                                          const std::stop_token& stop) {
+    const auto before = load_listing(listing_file(paths, name));
+    if (!before && before.error().code == Code::not_found) // prepared by a version that made none
+        return protocol::Finding{true, "not known: its release was prepared without a listing"};
+    if (!before) return std::unexpected(before.error());
+    if (!is_there(paths.release(name))) return protocol::Finding{false, "its release directory is gone"};
+    CONSIGN_TRY(now, list_tree(paths.release(name), stop));
+    auto found = differences(*before, now);
+    const bool same = found.empty();
+    return protocol::Finding{same, std::move(found)};
+}
+
 Result<void> keep_only(const ComponentPaths& paths, const std::set<std::string>& names) {
     std::vector<fs::path> superfluous;
     std::error_code error;
     for (fs::directory_iterator it(paths.releases(), error), end; !error && it != end; it.increment(error)) {
         const auto& path = it->path();
-        const auto name = path.extension() == ".json" ? path.stem().string() : path.filename().string();
+        const bool beside = path.extension() == ".json" || path.extension() == ".files";
+        const auto name = beside ? path.stem().string() : path.filename().string();
         if (!names.contains(name) && !names.contains(path.filename().string())) superfluous.push_back(path);
     }
     // Descriptions first: a directory that is half removed must not look whole.

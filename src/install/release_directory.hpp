@@ -6,6 +6,7 @@
 #include "install/render.hpp"
 #include <functional>
 #include <set>
+#include <stop_token>
 
 namespace consign::install {
 
@@ -23,6 +24,10 @@ using Unpack = std::function<Result<void>(const std::filesystem::path& target)>;
 /// time.
 Result<PreparedRelease> prepare_release(const ComponentPaths& paths, const protocol::ApplySpec& spec,
                                         Scope scope, const Unpack& unpack);
+
+/// Whether the files of a prepared release are still as they were prepared. Blocks.
+Result<protocol::Finding> compare_release(const ComponentPaths& paths, const std::string& name,
+                                          const std::stop_token& stop);
 
 /// Removes everything below releases/ but these (leftovers of crashes too). Blocks.
 Result<void> keep_only(const ComponentPaths& paths, const std::set<std::string>& names);

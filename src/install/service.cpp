@@ -114,11 +114,11 @@ void Service::inspect(Steady::time_point now) {
             return;
         }
     }
-    if (const auto lock = try_service_lock(paths_); lock && !*lock) begin_stopping(now, false);
+    if (const auto lock = try_lock(paths_.service_lock()); lock && !*lock) begin_stopping(now, false);
 }
 
 void Service::start(Steady::time_point now) {
-    auto lock = try_service_lock(paths_);
+    auto lock = try_lock(paths_.service_lock());
     if (!lock) return failed_to_start(now, lock.error());
     if (!*lock) return begin_stopping(now, false); // something of it lives still, or again
     auto output = open_service_log(paths_.service_log(), options_.log_limit_bytes);
@@ -203,7 +203,7 @@ void Service::begin_stopping(Steady::time_point now, bool crashed) {
 
 void Service::signal_all(int signal) {
     if (pid_ > 0) ::kill(-pid_, signal);
-    signal_lock_holders(paths_, signal);
+    signal_lock_holders(paths_.service_lock(), signal);
 }
 
 /// Over when the leader has ended and nobody holds the lock. A wrapper script dies of SIGTERM at once while
@@ -215,7 +215,7 @@ Steady::time_point Service::continue_stopping(Steady::time_point now) {
     if (late) signal_all(SIGKILL);
     if (!ended) return late ? now + kLookAfterKill : due_;
 
-    const auto lock = try_service_lock(paths_);
+    const auto lock = try_lock(paths_.service_lock());
     if (lock && !*lock) {
         if (!asked_the_rest_ && !late) signal_all(SIGTERM);
         asked_the_rest_ = true;

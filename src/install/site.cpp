@@ -4,6 +4,7 @@
 #include "install/external_registry.hpp"
 #include "install/jobs.hpp"
 #include "install/tcp_probe.hpp"
+#include "install/upkeep.hpp"
 
 namespace consign::install {
 namespace {
@@ -67,6 +68,7 @@ class Site final : public InstallSite {
         };
         jobs_ = std::make_unique<InstallJobs>(std::move(open), *supervisor_,
                                               InstallJobsOptions{.data = data, .registry = host_port_});
+        upkeep_ = std::make_unique<Upkeep>(*jobs_, registry_.get());
         CONSIGN_CHECK(jobs_->resume_all());
         if (server_) server_->start();
         log::info(server_ ? "the install's registry is served" : "the install's registry is another one",
@@ -78,11 +80,14 @@ class Site final : public InstallSite {
     }
 
     agent::JobHandlers job_handlers() override {
+        using protocol::JobKind;
         auto& jobs = *jobs_;
-        return {
-            {protocol::JobKind::apply, [&jobs](agent::JobContext& context) { return jobs.apply(context); }},
-            {protocol::JobKind::teardown,
-             [&jobs](agent::JobContext& context) { return jobs.teardown(context); }}};
+        auto& upkeep = *upkeep_;
+        return {{JobKind::apply, [&jobs](agent::JobContext& context) { return jobs.apply(context); }},
+                {JobKind::teardown, [&jobs](agent::JobContext& context) { return jobs.teardown(context); }},
+                {JobKind::health, [&upkeep](agent::JobContext& context) { return upkeep.health(context); }},
+                {JobKind::drift, [&upkeep](agent::JobContext& context) { return upkeep.drift(context); }},
+                {JobKind::gc, [&upkeep](agent::JobContext& context) { return upkeep.collect(context); }}};
     }
 
     std::uint16_t registry_port() const override { return server_ ? server_->port() : 0; }
@@ -94,6 +99,7 @@ class Site final : public InstallSite {
     std::unique_ptr<Supervisor> supervisor_;
     std::string host_port_;
     std::unique_ptr<InstallJobs> jobs_;
+    std::unique_ptr<Upkeep> upkeep_;
     std::unique_ptr<net::Server> server_; ///< last: its threads end first
 };
 

@@ -8,7 +8,17 @@ namespace {
 
 using Kind = TomlNode::Kind;
 
-constexpr int kHealthLimit_s = 3600;
+constexpr int kHealthLimit_s = 3600, kTimeoutLimit_s = 24 * 3600, kAttemptsLimit = 20;
+
+/// The number under `key`, or `absent`; a fault for one that is out of range.
+int read_within(TableReader& table, std::string_view key, int least, int most, int absent, Report& report) {
+    const auto value = table.integer(key);
+    if (!value) return absent;
+    if (*value >= least && *value <= most) return static_cast<int>(*value);
+    report.fault(table.path_of(key), std::format("{} is out of range", *value),
+                 std::format("write a number{} from {} to {}", key.ends_with("_s") ? " of seconds" : "", least, most));
+    return absent;
+}
 
 Argv read_argv(const TomlNode& node, const std::string& path, Report& report) {
     auto argv = read_texts(node, path, report);
@@ -54,13 +64,7 @@ HealthProbe read_health(TableReader table, Report& report) {
     if (health.tcp && !health.tcp->contains(':') && !health.tcp->contains("{{"))
         report.fault(table.path_of("tcp"), std::format("'{}' names no port", *health.tcp),
                      "write \"host:port\"");
-    if (const auto within = table.integer("within_s")) {
-        if (*within < 1 || *within > kHealthLimit_s)
-            report.fault(table.path_of("within_s"), std::format("{} is out of range", *within),
-                         std::format("write a number of seconds from 1 to {}", kHealthLimit_s));
-        else
-            health.within_s = static_cast<int>(*within);
-    }
+    health.within_s = read_within(table, "within_s", 1, kHealthLimit_s, health.within_s, report);
     table.refuse_others();
     return health;
 }
@@ -181,6 +185,11 @@ Component read_component(TableReader table, Report& report) {
         }
     component.source = read_source(table, report);
     component.depends_on = table.texts("depends_on");
+    if (const auto approval = table.text("approval"))
+        component.approval =
+            read_enum<Approval>(*approval, table.path_of("approval"), report).value_or(Approval::none);
+    component.timeout_s = read_within(table, "timeout_s", 1, kTimeoutLimit_s, 0, report);
+    component.max_attempts = read_within(table, "max_attempts", 1, kAttemptsLimit, 0, report);
     const auto* run = table.value("run");
     if (component.type != ComponentType::bundle)
         return component; // its other keys are those of another version

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <fcntl.h>
 #include <fstream>
 #include <iostream>
@@ -81,14 +82,23 @@ std::string Process::wait_for(std::string_view key) {
             Error{Code::timed_out, std::string(key) + " does not come: " + log_.string()});
 }
 
-Server::Server(const std::filesystem::path& binary)
+namespace {
+/// On disk, too: writing it back must not meet what is measured.
+void copy_tree(const std::filesystem::path& from, const std::filesystem::path& to) {
+    std::filesystem::copy(from, to, std::filesystem::copy_options::recursive);
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(to))
+        if (entry.is_regular_file()) ::fsync(need(open_file(entry.path(), O_RDONLY), "open a copy").get());
+}
+} // namespace
+
+Server::Server(const std::filesystem::path& binary, const std::filesystem::path& history)
     : directory_(need(TemporaryDirectory::make("consign-bench"), "make a directory")) {
-    const auto data = directory_.path() / "ims";
+    if (!history.empty()) copy_tree(history, data());
     process_.emplace(binary,
-                     std::vector<std::string>{"ims", "--data", data.string(), "--listen", "127.0.0.1:0"},
+                     std::vector<std::string>{"ims", "--data", data().string(), "--listen", "127.0.0.1:0"},
                      directory_.path() / "ims.log");
     url_ = need(net::Url::parse(process_->wait_for("url=")), "read the URL");
-    token_ = need(read_file(data / "owner.token"), "read the token");
+    token_ = need(read_file(data() / "owner.token"), "read the token");
     while (token_.ends_with('\n')) token_.pop_back();
 }
 
@@ -144,6 +154,17 @@ net::Async<Result<std::string>> enroll_agent(protocol::ApiClient& owner) {
         text, co_await owner.send(net::Verb::post, "/v1/token", form, "application/x-www-form-urlencoded"));
     CONSIGN_CO_TRY(access, json::decode_text<protocol::TokenResponse>(text));
     co_return access.access_token;
+}
+
+std::filesystem::path find_program(std::string_view name) {
+    const char* value = std::getenv("PATH");
+    std::string_view rest = value ? value : "/usr/bin";
+    while (!rest.empty()) {
+        const auto part = rest.substr(0, rest.find(':'));
+        rest.remove_prefix(std::min(rest.size(), part.size() + 1));
+        if (auto path = std::filesystem::path(part) / name; std::filesystem::exists(path)) return path;
+    }
+    return {};
 }
 
 std::uint16_t free_port() {

@@ -26,6 +26,8 @@ double median_of(int rounds, const std::function<double()>& round);
 
 /// A loopback port that nobody listens on now.
 std::uint16_t free_port();
+/// The path of an installed program, or empty.
+std::filesystem::path find_program(std::string_view name);
 /// Resident memory of a process, MiB.
 double rss_mib(pid_t pid);
 /// User and system CPU seconds of a process so far.
@@ -58,11 +60,14 @@ class Process {
 /// An IMS on a scratch directory with one app `load`, whose component `job` has a spec of about 1 KiB.
 class Server {
   public:
-    explicit Server(const std::filesystem::path& binary);
+    /// `history`: the data directory of a stopped server, which is copied; empty: a new one.
+    explicit Server(const std::filesystem::path& binary, const std::filesystem::path& history = {});
+    void stop() { process_.reset(); }
     const net::Url& url() const { return url_; }
     const std::string& owner_token() const { return token_; }
     pid_t pid() const { return process_->pid(); }
     const std::filesystem::path& directory() const { return directory_.path(); }
+    std::filesystem::path data() const { return directory_.path() / "ims"; }
 
   private:
     TemporaryDirectory directory_;

@@ -1,36 +1,17 @@
-// The job engine over HTTP: durable enqueue → lease → start → complete, synchronous=FULL, 1 KiB payload,
-// history kept.
-#include "bench.hpp"
+// The job engine against three others, side by side: durable enqueue → lease → start → end, 1 KiB payload,
+// each answer on disk before it is given. Each system starts anew for each round, alone on the machine. And
+// what a million ended jobs in the store cost.
+#include "dispatch.hpp"
+#include <algorithm>
 #include <format>
 #include <iostream>
 
 namespace bench {
 namespace {
 
-struct Worker {
-    std::unique_ptr<Client> agent; ///< its own connections
-    protocol::PollRequest poll{.session = SessionId::make(SystemClock().now()), .slots = 1, .wait_s = 5};
-};
-
-/// One cycle: queue a job, then lease, start and end one (its own or another worker's).
-net::Async<Result<void>> cycle(Worker& worker, protocol::ApiClient& owner) {
-    CONSIGN_CO_CHECK(co_await enqueue(owner));
-    auto& api = worker.agent->api();
-    for (;;) {
-        CONSIGN_CO_TRY(
-            work, co_await api.call<protocol::PollResponse>(net::Verb::post, "/v1/agent/poll", worker.poll));
-        if (work.leases.empty()) continue;
-        const auto& lease = work.leases.front();
-        const protocol::CallOptions fenced{.epoch = lease.epoch};
-        const auto path = "/v1/jobs/" + lease.job.str();
-        CONSIGN_CO_CHECK(
-            co_await api.call<protocol::Empty>(net::Verb::post, path + "/start", nullptr, fenced));
-        CONSIGN_CO_CHECK(co_await api.call<protocol::Empty>(
-            net::Verb::post, path + "/complete",
-            protocol::CompleteRequest{.outcome = protocol::Outcome::failed, .error = "bench"}, fenced));
-        co_return Result<void>{};
-    }
-}
+constexpr int kRounds = 5, kHistory = 1'000'000;
+constexpr std::size_t kWorkers = 64;
+constexpr std::chrono::seconds kWarmUp{1}, kMeasured{3};
 
 struct Tally {
     Clock::time_point end;
@@ -38,48 +19,94 @@ struct Tally {
     std::optional<Error> error;
 };
 
-net::Async<> work_until_end(Worker& worker, protocol::ApiClient& owner, Tally& tally) {
+net::Async<> work_until_end(JobSystem& system, std::size_t worker, Tally& tally) {
     while (Clock::now() < tally.end && !tally.error) {
-        if (auto done = co_await cycle(worker, owner); !done)
+        if (auto done = co_await system.cycle(worker); !done)
             tally.error = done.error();
         else
             ++tally.cycles;
     }
 }
 
-net::Async<Result<double>> rate(net::Executor executor, std::vector<Worker>& workers,
-                                protocol::ApiClient& owner, std::chrono::seconds duration) {
+net::Async<Result<int>> work(net::Executor executor, JobSystem& system, std::size_t workers,
+                             std::chrono::seconds duration) {
     Tally tally{.end = Clock::now() + duration, .error = {}};
     net::TaskGroup group(executor);
-    for (auto& worker : workers) group.spawn(work_until_end(worker, owner, tally));
+    for (std::size_t i = 0; i < workers; ++i) group.spawn(work_until_end(system, i, tally));
     co_await group.join();
     if (tally.error) co_return std::unexpected(*tally.error);
-    co_return tally.cycles / std::chrono::duration<double>(duration).count();
+    co_return tally.cycles;
 }
 
-double measure(const std::filesystem::path& binary, int count) {
-    Server server(binary);
-    net::IoThread io;
-    Client owner(io, server, server.owner_token());
-    need(io.run(apply_load_app(owner.api())), "apply an app");
-    std::vector<Worker> workers;
-    for (int i = 0; i < count; ++i)
-        workers.push_back({.agent = std::make_unique<Client>(
-                               io, server, need(io.run(enroll_agent(owner.api())), "enrol"))});
-    need(io.run(rate(io.executor(), workers, owner.api(), std::chrono::seconds(1))), "warm up");
-    return need(io.run(rate(io.executor(), workers, owner.api(), std::chrono::seconds(3))), "measure");
+struct Contestant {
+    std::string name;
+    std::size_t workers;
+    std::function<std::unique_ptr<JobSystem>(net::IoThread&, std::size_t workers)> start;
+    std::vector<double> rates = {}, cpu_us = {};
+
+    void one_round() {
+        net::IoThread io;
+        const auto system = start(io, workers);
+        need(io.run(work(io.executor(), *system, workers, kWarmUp)), "warm up " + name);
+        const auto cpu = system->server_cpu_seconds();
+        const auto begin = Clock::now();
+        const double cycles = need(io.run(work(io.executor(), *system, workers, kMeasured)), name);
+        // The last cycles end a little after the time is up.
+        rates.push_back(cycles / seconds_since(begin));
+        cpu_us.push_back((system->server_cpu_seconds() - cpu) * 1e6 / cycles);
+        std::cerr << std::format("{}: {:.0f} cycles/s\n", name, rates.back());
+    }
+};
+
+/// The median over the rounds: the two were measured within seconds of each other.
+double ratio(const Contestant& ours, const Contestant& theirs) {
+    std::vector<double> ratios;
+    for (std::size_t i = 0; i < ours.rates.size(); ++i) ratios.push_back(ours.rates[i] / theirs.rates[i]);
+    return median(std::move(ratios));
 }
 
 } // namespace
 
 int dispatch(const std::filesystem::path& binary) {
-    std::vector<double> one, many;
-    for (int round = 0; round < 5; ++round) { // in turn, so that a slow minute of the machine hits both
-        one.push_back(measure(binary, 1));
-        many.push_back(measure(binary, 64));
+    const auto directory = need(TemporaryDirectory::make("consign-bench"), "make a directory");
+    const auto history = make_history(binary, directory.path(), kHistory);
+    const auto with = [&](std::filesystem::path data) {
+        return [&binary, data](net::IoThread& io, std::size_t workers) {
+            return start_consign(binary, data, io, workers);
+        };
+    };
+    Contestant one{"consign, 1 worker", 1, with({})}, many{"consign", kWorkers, with({})},
+        old{"consign with history", kWorkers, with(history)};
+
+    const auto start_cluster = [&](net::IoThread& io, std::size_t workers) {
+        return start_postgres(directory.path() / "postgres", io, workers);
+    };
+    std::vector<std::pair<std::string, Contestant>> others; // by the key of the figure
+    const auto enter = [&](std::string key, Contestant contestant, const std::string& why_not) {
+        if (why_not.empty())
+            others.emplace_back(std::move(key), std::move(contestant));
+        else
+            std::cerr << std::format("bench dispatch: {} is left out: {}\n", contestant.name, why_not);
+    };
+    const auto why_not = [](std::string_view program) -> std::string {
+        return find_program(program).empty() ? "it is not installed" : "";
+    };
+    enter("vs_postgres", {"PostgreSQL", kWorkers, start_cluster}, why_no_postgres());
+    enter("vs_beanstalkd", {"beanstalkd", kWorkers, start_beanstalkd}, why_not("beanstalkd"));
+    enter("vs_redis_streams", {"Redis streams", kWorkers, start_redis_streams}, why_not("redis-server"));
+    enter("vs_postgres_1", {"PostgreSQL, 1 worker", 1, start_cluster}, why_no_postgres());
+
+    for (int round = 0; round < kRounds; ++round) { // in turn, so that a slow minute of the machine hits all
+        for (auto* ours : {&one, &many, &old}) ours->one_round();
+        for (auto& [key, other] : others) other.one_round();
     }
-    std::cout << std::format("bench dispatch: cycles_per_s_1={:.0f} cycles_per_s_64={:.0f}\n", median(one),
-                             median(many));
+
+    std::string line = std::format("bench dispatch: cycles_per_s_1={:.0f} cycles_per_s_64={:.0f}",
+                                   median(one.rates), median(many.rates));
+    for (const auto& [key, other] : others)
+        line += std::format(" {}={:.2f}", key, ratio(other.workers == 1 ? one : many, other));
+    std::cout << std::format("{} cpu_us_per_cycle={:.0f} with_1m_history={:.2f}\n", line, median(many.cpu_us),
+                             ratio(old, many));
     return 0;
 }
 

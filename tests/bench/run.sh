@@ -6,12 +6,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 packaging/bootstrap.sh
+names=("$@")
+[ ${#names[@]} -gt 0 ] || names=(footprint dispatch polls pack copy registry)
+# Whom dispatch is measured against. The bench starts them itself.
+[[ " ${names[*]} " != *" dispatch "* ]] || packaging/bootstrap.sh dispatch
 cmake --preset release >/dev/null
 cmake --build --preset release --target consign consign_bench
 # A parked poll is a descriptor on each side.
 ulimit -n "$(ulimit -Hn)"
-names=("$@")
-[ ${#names[@]} -gt 0 ] || names=(footprint dispatch polls pack copy registry)
 for name in "${names[@]}"; do
   build/release/tests/consign_bench "$name" build/release/consign
 done

@@ -79,6 +79,8 @@ class Cli(Case):
         user = w.json("user", "create", "someone", "--role", "viewer")
         agent = RawAgent(w).id
         queued = w.deploy("globex")["jobs"][0]["id"]
+        w.json("install", "create", "gate", "--app", "shop")
+        gated = w.json("deploy", "gate", "--require-approval", "--priority", "5")["id"]
         source = w.dir / "shop"
         artifact = next(b["artifact"] for b in w.get("/v1/builds")["items"] if "artifact" in b)
         image = f"ims:{artifact['repository']}@{artifact['digest']}"
@@ -91,6 +93,9 @@ class Cli(Case):
                     ["job", "list"], ["job", "show", job], ["job", "cancel", queued], ["job", "retry", queued], ["events"],
                     ["audit", "list"], ["user", "create", "other", "--role", "ci"], ["agent", "list"],
                     ["agent", "enroll"], ["user", "list"], ["user", "revoke", user["id"]],
+                    ["approve", gated, "--component", "a"], ["reject", gated, "--reason", "not today"],
+                    ["deploy", "cancel", gated], ["install", "check", "gate", "--what", "drift"],
+                    ["agent", "drain", agent], ["agent", "resume", agent], ["agent", "rotate-key", agent],
                     ["build-agent", "build", "shop/a", "--source", source], ["agent", "revoke", agent],
                     ["registry", "login"], ["registry", "ls"], ["registry", "inspect", image],
                     ["registry", "copy", image, "ims:json/a:v1"], ["registry", "tags", "ims:json/a"],

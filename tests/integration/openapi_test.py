@@ -129,6 +129,17 @@ class OpenApi(Case):
         self.api("GET", "/v1/installs")
         self.api("GET", "/v1/installs/acme")
         self.api("GET", "/v1/agents")
+        gated = self.api("POST", "/v1/deploys", {"install": "acme", "require_approval": True, "priority": 5})["id"]
+        self.api("POST", f"/v1/deploys/{self.api('GET', '/v1/deploys?install=acme')['items'][1]['id']}/cancel")
+        waiting = self.api("GET", f"/v1/deploys/{gated}")
+        self.assertEqual(waiting["waiting_for"]["reason"], "approval")
+        self.api("POST", f"/v1/deploys/{gated}/approve", {"component": "a"})
+        self.api("POST", f"/v1/deploys/{gated}/reject", {"reason": "not today"})
+        self.api("POST", f"/v1/deploys/{gated}/cancel")
+        self.api("POST", "/v1/installs/acme/jobs", {"kind": "health"})
+        for action in ("drain", "resume", "rotate-key"):
+            self.api("POST", f"/v1/agents/{agent.id}/{action}")
+        self.api("POST", "/v1/agent/key", {"public_key": agent.key.public_pem()}, token=agent.access)
         self.api("POST", f"/v1/agents/{agent.id}/revoke")
         made = self.api("POST", "/v1/tokens", {"name": "ann", "role": "viewer", "ttl_days": 7})
         self.api("GET", "/v1/tokens")

@@ -18,6 +18,8 @@ struct Command {
         argv; ///< argv[0] with a '/' is a path (relative to `directory`), else looked up in PATH
     std::filesystem::path directory = ".";
     std::map<std::string, std::string> environment; ///< the whole environment, nothing is inherited
+    /// Stays open in the child, at another and high number: a lock that it and its descendants are to hold.
+    std::optional<int> held_open = std::nullopt;
 };
 
 struct ExitStatus {

@@ -3,6 +3,7 @@
 // because this layer knows nothing of servers and agents.
 #include "consign/base/error.hpp"
 #include "consign/base/secret.hpp"
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -20,6 +21,8 @@ struct ImsFlags {
     bool registry_immutable_tags = false, registry_scan_on_push = false;
     int threads = 2;
     int lease_s = 45;
+    std::chrono::seconds health_every = std::chrono::hours(1), drift_every = std::chrono::hours(24),
+                         gc_every = std::chrono::hours(24); ///< 0: never
     int registry_quota_mib = 0, registry_repository_quota_mib = 0, registry_free_floor_mib = 0; ///< 0: none
 };
 struct BuildAgentFlags {

@@ -25,6 +25,13 @@ struct VendorRegistryOptions {
     bool immutable_tags = false, scan_on_push = false; ///< of ECR repositories that are made on demand
 };
 
+/// How often each install is looked after by jobs that come by themselves; 0: never.
+struct ScheduleOptions {
+    std::chrono::seconds health = std::chrono::hours(1);
+    std::chrono::seconds drift = std::chrono::hours(24);
+    std::chrono::seconds gc = std::chrono::hours(24);
+};
+
 struct ImsOptions {
     std::filesystem::path data;
     std::string listen_address = "127.0.0.1";
@@ -34,6 +41,7 @@ struct ImsOptions {
     std::size_t threads = 2;
     std::string version = "dev";
     std::chrono::seconds lease = std::chrono::seconds(45); ///< renew_s is a third of it
+    ScheduleOptions schedule = {};
     RegistryLimits registry = {};
     VendorRegistryOptions vendor_registry = {};
 };

@@ -19,7 +19,7 @@ class InstallSite {
   public:
     static Result<std::unique_ptr<InstallSite>> open(InstallOptions options, agent::Agent& agent);
     virtual ~InstallSite() = default;
-    /// The handlers for apply and teardown jobs; valid while this lives.
+    /// The handlers for all that an install agent runs; valid while this lives.
     virtual agent::JobHandlers job_handlers() = 0;
     virtual std::uint16_t registry_port() const = 0; ///< 0: nothing listens
 };

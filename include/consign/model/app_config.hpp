@@ -13,6 +13,8 @@ enum class ComponentType {
     terraform_module,
     kubernetes_manifest
 };
+/// Whether a person must agree before a component is deployed or torn down.
+enum class Approval { none, required };
 enum class InputType { string, number, boolean, list, map };
 
 struct Input {
@@ -96,13 +98,19 @@ struct Component {
     ComponentType type = ComponentType::bundle;
     Source source;
     std::vector<std::string> depends_on;
-    BundleRun run; ///< bundle only
+    Approval approval = Approval::none;
+    int timeout_s = 0;    ///< of one attempt to deploy it or tear it down; 0: the kind's limit
+    int max_attempts = 0; ///< 1..20; 0: the kind's
+    BundleRun run;        ///< bundle only
 
     static constexpr auto fields(auto& self, auto&& f) {
         f("name", self.name);
         f("type", self.type);
         f("source", self.source);
         f("depends_on", self.depends_on, json::kDefaulted);
+        f("approval", self.approval, json::kDefaulted);
+        f("timeout_s", self.timeout_s, json::kDefaulted);
+        f("max_attempts", self.max_attempts, json::kDefaulted);
         f("run", self.run, json::kDefaulted);
     }
 };
@@ -168,6 +176,12 @@ struct consign::json::EnumNames<consign::model::ComponentType> {
         {E::terraform_module, "terraform_module"},
         {E::kubernetes_manifest, "kubernetes_manifest"},
     }};
+};
+template <>
+struct consign::json::EnumNames<consign::model::Approval> {
+    using E = consign::model::Approval;
+    static constexpr std::array<std::pair<E, std::string_view>, 2> names{
+        {{E::none, "none"}, {E::required, "required"}}};
 };
 template <>
 struct consign::json::EnumNames<consign::model::InputType> {

@@ -60,11 +60,27 @@ struct RunningJob {
     }
 };
 
+/// What an agent is able to do. Told with each poll until one is answered, as both change with its program.
+struct AgentAbilities {
+    std::string version;
+    std::vector<std::string> job_kinds; ///< names this server does not know are ignored
+
+    static constexpr auto fields(auto& self, auto&& f) {
+        f("version", self.version);
+        f("job_kinds", self.job_kinds);
+    }
+};
+
 /// POST /v1/agent/poll. Renews the leases in `running`; what the session held and does not list is requeued.
 struct PollRequest {
     SessionId session;
     int slots = 0; ///< how many more jobs it can take now
     std::vector<RunningJob> running;
+    /// Attempts of an earlier process with the same data directory, which has ended: nobody runs them any
+    /// more. What an earlier session holds and this does not list may still run elsewhere, and its lease must
+    /// run out first.
+    std::vector<RunningJob> leftovers;
+    std::optional<AgentAbilities> abilities;
     int wait_s = 50; ///< 0..55
     /// The last poll of a process that stops in order: it gets no work, and the agent is offline from now on.
     bool leaving = false;
@@ -73,6 +89,8 @@ struct PollRequest {
         f("session", self.session);
         f("slots", self.slots);
         f("running", self.running, json::kDefaulted);
+        f("leftovers", self.leftovers, json::kDefaulted);
+        f("abilities", self.abilities);
         f("wait_s", self.wait_s, json::kDefaulted);
         f("leaving", self.leaving, json::kDefaulted);
     }
@@ -83,6 +101,7 @@ struct Lease {
     std::int64_t epoch = 0; ///< fencing token, in the Consign-Lease header of every write
     Time deadline{};        ///< renewed by polls and by /renew
     int attempt = 1;
+    int run_limit_s = 0; ///< the attempt may run this long from its start; 0: as long as it takes
     JobKind kind = JobKind::build;
     std::int64_t log_offset = 0; ///< where this attempt's log goes on, bytes
     json::Value spec;
@@ -92,6 +111,7 @@ struct Lease {
         f("epoch", self.epoch);
         f("deadline", self.deadline);
         f("attempt", self.attempt);
+        f("run_limit_s", self.run_limit_s, json::kDefaulted);
         f("kind", self.kind);
         f("log_offset", self.log_offset);
         f("spec", self.spec);
@@ -102,10 +122,12 @@ struct Lease {
 struct Cadence {
     int wait_s = 50;
     int renew_s = 15; ///< while jobs run, poll at least this often
+    bool rotate_key = false; ///< make a new key now, see RotateKeyRequest
 
     static constexpr auto fields(auto& self, auto&& f) {
         f("wait_s", self.wait_s);
         f("renew_s", self.renew_s);
+        f("rotate_key", self.rotate_key, json::kDefaulted);
     }
 };
 
@@ -166,14 +188,25 @@ struct LogPosition {
 /// POST /v1/jobs/{id}/complete. The same body again answers 200 again.
 struct CompleteRequest {
     Outcome outcome = Outcome::failed;
+    /// Of a failure: another attempt may succeed (a registry did not answer, say). It comes after a pause,
+    /// while attempts are left.
+    bool may_pass = false;
     std::string error; ///< one clear line; empty on success
     json::Value result = json::Value::object();
 
     static constexpr auto fields(auto& self, auto&& f) {
         f("outcome", self.outcome);
+        f("may_pass", self.may_pass, json::kDefaulted);
         f("error", self.error, json::kDefaulted);
         f("result", self.result, json::kDefaulted);
     }
+};
+
+/// POST /v1/agent/key: from the first assertion that the new key signed, the old key is worth nothing. Until
+/// then both are good, so that neither a lost answer nor a crash locks the agent out.
+struct RotateKeyRequest {
+    std::string public_key; ///< PEM, P-256
+    static constexpr auto fields(auto& self, auto&& f) { f("public_key", self.public_key); }
 };
 
 /// POST /v1/jobs/{id}/pull-token: good for one redemption at /v2/token.
@@ -203,6 +236,8 @@ struct PullToken {
     X(protocol::EnrollRequest)                                                                               \
     X(protocol::EnrollResponse)                                                                              \
     X(protocol::TokenResponse)                                                                               \
+    X(protocol::AgentAbilities)                                                                              \
+    X(protocol::RotateKeyRequest)                                                                            \
     X(protocol::PollRequest)                                                                                 \
     X(protocol::Lease)                                                                                       \
     X(protocol::PollResponse)                                                                                \

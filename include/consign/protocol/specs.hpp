@@ -91,6 +91,42 @@ struct TeardownSpec {
     }
 };
 
+/// A health, drift or gc job: of the install as a whole.
+struct InstallSpec {
+    InstallId install;
+    std::string install_name;
+
+    static constexpr auto fields(auto& self, auto&& f) {
+        f("install", self.install);
+        f("install_name", self.install_name);
+    }
+};
+
+/// What a health or drift job found out about one component.
+struct Finding {
+    bool good = true;
+    std::string detail; ///< one line; empty when there is nothing to say
+
+    static constexpr auto fields(auto& self, auto&& f) {
+        f("good", self.good);
+        f("detail", self.detail, json::kDefaulted);
+    }
+};
+/// The result of a health or drift job.
+struct FindingsResult {
+    std::map<std::string, Finding> components;
+    static constexpr auto fields(auto& self, auto&& f) { f("components", self.components); }
+};
+/// The result of a gc job.
+struct CollectResult {
+    std::uint64_t bytes_freed = 0;
+    int blobs_removed = 0;
+    static constexpr auto fields(auto& self, auto&& f) {
+        f("bytes_freed", self.bytes_freed);
+        f("blobs_removed", self.blobs_removed);
+    }
+};
+
 } // namespace consign::protocol
 
 // Compiled once, in src/protocol/specs_codec.cpp: these codecs are the larger part of what their users would
@@ -101,7 +137,10 @@ struct TeardownSpec {
     X(protocol::BuildResult)                                                                                 \
     X(protocol::ApplySpec)                                                                                   \
     X(protocol::ApplyResult)                                                                                 \
-    X(protocol::TeardownSpec)
+    X(protocol::TeardownSpec)                                                                                \
+    X(protocol::InstallSpec)                                                                                 \
+    X(protocol::FindingsResult)                                                                              \
+    X(protocol::CollectResult)
 namespace consign::json {
 CONSIGN_SPEC_CODECS(CONSIGN_JSON_EXTERN)
 } // namespace consign::json

@@ -2,13 +2,14 @@
 // Words that the server, the agents and the client share on the wire.
 #include "consign/base/json.hpp"
 #include "consign/model/app_config.hpp"
+#include "consign/model/job_kind.hpp"
 #include "consign/model/job_state.hpp"
 #include <array>
 
 namespace consign::protocol {
 
 enum class AgentKind { build, install };
-enum class JobKind { build, apply, teardown };
+using model::JobKind;
 enum class StepState { running, succeeded, failed };
 /// How an attempt ended. given_back: the agent could not go on with it; another attempt may.
 enum class Outcome { succeeded, failed, cancelled, timed_out, given_back };
@@ -27,14 +28,27 @@ struct ArtifactRef {
     }
 };
 
+enum class WaitReason {
+    dependency, ///< jobs that must succeed first
+    approval,   ///< a person
+    deploy,     ///< an earlier deploy of the same install
+    agent,      ///< none is enrolled, or it is away, or it takes no work
+    slot,       ///< an agent that has its hands full
+    pause,      ///< the time until the next attempt
+};
+
 /// What a waiting job or deploy waits for, and what to do about it.
 struct WaitingFor {
+    WaitReason reason = WaitReason::agent;
     std::string what; ///< "agent acme was last seen 3 min ago"
     std::string hint; ///< "start it: consign install-agent …"
+    Time since{};
 
     static constexpr auto fields(auto& self, auto&& f) {
+        f("reason", self.reason);
         f("what", self.what);
         f("hint", self.hint, json::kDefaulted);
+        f("since", self.since);
     }
 };
 
@@ -50,10 +64,14 @@ struct EnumNames<protocol::AgentKind> {
         {{E::build, "build"}, {E::install, "install"}}};
 };
 template <>
-struct EnumNames<protocol::JobKind> {
-    using E = protocol::JobKind;
-    static constexpr std::array<std::pair<E, std::string_view>, 3> names{
-        {{E::build, "build"}, {E::apply, "apply"}, {E::teardown, "teardown"}}};
+struct EnumNames<protocol::WaitReason> {
+    using E = protocol::WaitReason;
+    static constexpr std::array<std::pair<E, std::string_view>, 6> names{{{E::dependency, "dependency"},
+                                                                          {E::approval, "approval"},
+                                                                          {E::deploy, "deploy"},
+                                                                          {E::agent, "agent"},
+                                                                          {E::slot, "slot"},
+                                                                          {E::pause, "pause"}}};
 };
 template <>
 struct EnumNames<protocol::StepState> {

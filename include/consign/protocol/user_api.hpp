@@ -41,10 +41,12 @@ struct CreateBuildsRequest {
     std::string app;
     std::vector<std::string> components;        ///< empty: all
     std::map<std::string, ArtifactRef> sources; ///< component → its uploaded source tree
+    int priority = 0;                           ///< −100..100; the highest goes first
     static constexpr auto fields(auto& self, auto&& f) {
         f("app", self.app);
         f("components", self.components, json::kDefaulted);
         f("sources", self.sources, json::kDefaulted);
+        f("priority", self.priority, json::kDefaulted);
     }
 };
 /// POST /v1/builds/record: a build that ran elsewhere (CI). The artifact must be in the vendor registry.
@@ -144,6 +146,8 @@ struct InstallComponentView {
     std::optional<Digest> artifact;
     std::string state; ///< "running", "rolled_back", "failed" (`release` is what still runs), "absent"
     std::string detail;
+    std::string health; ///< what the last health job found: "", "healthy", or what is wrong
+    std::string drift;  ///< what the last drift job found: "", "none", or what differs
     std::optional<JobId> job; ///< the last one
     std::optional<Time> updated_at;
     static constexpr auto fields(auto& self, auto&& f) {
@@ -152,6 +156,8 @@ struct InstallComponentView {
         f("artifact", self.artifact);
         f("state", self.state);
         f("detail", self.detail, json::kDefaulted);
+        f("health", self.health, json::kDefaulted);
+        f("drift", self.drift, json::kDefaulted);
         f("job", self.job);
         f("updated_at", self.updated_at);
     }
@@ -201,12 +207,30 @@ struct CreateDeployRequest {
     DeployKind kind = DeployKind::deploy;
     std::string release;   ///< version; empty: the newest
     std::string component; ///< empty: all
+    int priority = 0;      ///< −100..100; of the jobs that wait for the same agent the highest goes first
+    bool require_approval = false; ///< every job waits for a person, whatever its component says
     static constexpr auto fields(auto& self, auto&& f) {
         f("install", self.install);
         f("kind", self.kind, json::kDefaulted);
         f("release", self.release, json::kDefaulted);
         f("component", self.component, json::kDefaulted);
+        f("priority", self.priority, json::kDefaulted);
+        f("require_approval", self.require_approval, json::kDefaulted);
     }
+};
+/// POST /v1/deploys/{id}/approve and /reject: what waits for approval now, all of it or one component.
+struct DecideRequest {
+    std::string component; ///< empty: all
+    std::string reason;    ///< kept in the audit log and, of a rejection, in the jobs
+    static constexpr auto fields(auto& self, auto&& f) {
+        f("component", self.component, json::kDefaulted);
+        f("reason", self.reason, json::kDefaulted);
+    }
+};
+/// POST /v1/installs/{name}/jobs: a scheduled kind, now.
+struct RunNowRequest {
+    JobKind kind = JobKind::health;
+    static constexpr auto fields(auto& self, auto&& f) { f("kind", self.kind); }
 };
 struct StepView {
     int attempt = 1;
@@ -234,15 +258,19 @@ struct JobView {
     std::optional<DeployId> deploy;
     std::optional<BuildId> build;
     model::JobState state = model::JobState::queued;
+    int priority = 0;
     int attempt = 0, max_attempts = 3;
     std::int64_t epoch = 0;
     std::optional<AgentId> agent;
+    std::optional<Time> deadline; ///< of the lease
+    std::optional<Time> limit_at; ///< when the engine ends this state: the queue, run or stop limit
     bool cancel_requested = false;
     std::string error;
     json::Value result;
     std::optional<WaitingFor> waiting_for;
     std::vector<StepView> steps; ///< only when one job is asked for
     Time created_at{};
+    Time since{}; ///< when it came into its state
     std::optional<Time> started_at, finished_at;
     static constexpr auto fields(auto& self, auto&& f) {
         f("id", self.id);
@@ -253,16 +281,20 @@ struct JobView {
         f("deploy", self.deploy);
         f("build", self.build);
         f("state", self.state);
+        f("priority", self.priority, json::kDefaulted);
         f("attempt", self.attempt);
         f("max_attempts", self.max_attempts);
         f("epoch", self.epoch);
         f("agent", self.agent);
+        f("deadline", self.deadline);
+        f("limit_at", self.limit_at);
         f("cancel_requested", self.cancel_requested, json::kDefaulted);
         f("error", self.error, json::kDefaulted);
         f("result", self.result, json::kDefaulted);
         f("waiting_for", self.waiting_for);
         f("steps", self.steps, json::kDefaulted);
         f("created_at", self.created_at);
+        f("since", self.since, json::kDefaulted);
         f("started_at", self.started_at);
         f("finished_at", self.finished_at);
     }
@@ -297,7 +329,9 @@ struct AgentView {
     AgentKind kind = AgentKind::install;
     std::string install; ///< name
     std::string version, hostname;
+    std::vector<std::string> job_kinds; ///< what it can run; empty: it never said
     bool online = false, revoked = false;
+    bool draining = false; ///< finishes what it has and takes nothing new
     std::optional<Time> last_seen;
     Time enrolled_at{};
     static constexpr auto fields(auto& self, auto&& f) {
@@ -306,8 +340,10 @@ struct AgentView {
         f("install", self.install, json::kDefaulted);
         f("version", self.version);
         f("hostname", self.hostname);
+        f("job_kinds", self.job_kinds, json::kDefaulted);
         f("online", self.online);
         f("revoked", self.revoked);
+        f("draining", self.draining, json::kDefaulted);
         f("last_seen", self.last_seen);
         f("enrolled_at", self.enrolled_at);
     }
@@ -430,6 +466,8 @@ struct StatusView {
     X(protocol::SetInputsRequest)                                                                            \
     X(protocol::EnrollTokenView)                                                                             \
     X(protocol::CreateDeployRequest)                                                                         \
+    X(protocol::DecideRequest)                                                                               \
+    X(protocol::RunNowRequest)                                                                               \
     X(protocol::StatusView)
 namespace consign::json {
 CONSIGN_USER_API_CODECS(CONSIGN_JSON_EXTERN)

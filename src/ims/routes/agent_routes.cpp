@@ -1,6 +1,6 @@
 // What people do with agents. What agents do: agent_work_routes.cpp.
+#include "ims/agents.hpp"
 #include "ims/installs.hpp"
-#include "ims/jobs.hpp"
 #include "ims/routes.hpp"
 #include <algorithm>
 #include <format>
@@ -9,6 +9,12 @@ namespace consign::ims {
 namespace {
 
 using Answer = net::Async<Result<net::Response>>;
+
+std::vector<std::string> names_of(const std::vector<protocol::JobKind>& kinds) {
+    std::vector<std::string> out;
+    for (const auto kind : kinds) out.emplace_back(json::name_of(kind));
+    return out;
+}
 
 Answer list_agents(Call& call) {
     CONSIGN_CO_TRY(installs,
@@ -22,8 +28,10 @@ Answer list_agents(Call& call) {
                          .install = agent.install ? names[agent.install] : std::string{},
                          .version = agent.version,
                          .hostname = agent.hostname,
+                         .job_kinds = names_of(agent.job_kinds),
                          .online = !agent.revoked && Directory::online(agent, call.core.clock.now()),
                          .revoked = agent.revoked,
+                         .draining = agent.draining,
                          .last_seen = Directory::last_seen(agent),
                          .enrolled_at = agent.enrolled_at});
     std::ranges::sort(views, {}, [](const auto& view) { return view.id; });
@@ -43,17 +51,28 @@ Answer enroll_token(Call& call) {
 /// Its tokens stop to work at once, and what it holds goes to another agent, if there is one.
 Answer revoke(Call& call) {
     CONSIGN_CO_TRY(id, call.id<AgentId>("id"));
-    CONSIGN_CO_CHECK(co_await call.core.change([id,
-                                                who = call.caller.name()](Change& change) -> Result<void> {
-        CONSIGN_TRY(rows, change.tx.execute("UPDATE agents SET revoked=1 WHERE id=$1", {id}));
-        if (rows == 0) return fail(Code::not_found, "no agent " + id.str(), "see: consign agent list");
-        CONSIGN_TRY(held, jobs::find(change.tx, "agent=$1 AND state IN ('leased', 'running')", {id}));
-        for (auto& job : held)
-            CONSIGN_CHECK(jobs::lose(change, std::move(job), jobs::Loss::expired, "its agent was revoked"));
-        change.effects.agents.insert(id);
-        change.effects.tell.insert(id);
-        CONSIGN_CHECK(change.audit(who, "agent.revoke", id.str()));
-        return change.event({.kind = "agent.revoked", .detail = id.str()});
+    CONSIGN_CO_CHECK(
+        co_await call.core.change([id, who = call.caller.name()](Change& change) -> Result<void> {
+            CONSIGN_CHECK(agents::retire(change, id, "its agent was revoked"));
+            return change.audit(who, "agent.revoke", id.str());
+        }));
+    co_return answer(json::Value::object());
+}
+
+Answer set_draining(Call& call, bool draining) {
+    CONSIGN_CO_TRY(id, call.id<AgentId>("id"));
+    CONSIGN_CO_CHECK(co_await call.core.change([id, draining, who = call.caller.name()](Change& change) {
+        return agents::set_draining(change, id, draining, who);
+    }));
+    co_return answer(json::Value::object());
+}
+Answer drain(Call& call) { return set_draining(call, true); }
+Answer resume(Call& call) { return set_draining(call, false); }
+
+Answer rotate_key(Call& call) {
+    CONSIGN_CO_TRY(id, call.id<AgentId>("id"));
+    CONSIGN_CO_CHECK(co_await call.core.change([id, who = call.caller.name()](Change& change) {
+        return agents::ask_for_key(change, id, who);
     }));
     co_return answer(json::Value::object());
 }
@@ -78,6 +97,24 @@ constexpr Route kRoutes[] = {
      revoke,
      Access::operator_,
      "Takes an agent's rights away at once",
+     {.gives = kAnyObject}},
+    {net::Verb::post,
+     "/v1/agents/{id}/drain",
+     drain,
+     Access::operator_,
+     "Gives an agent nothing new; it finishes what it has",
+     {.gives = kAnyObject}},
+    {net::Verb::post,
+     "/v1/agents/{id}/resume",
+     resume,
+     Access::operator_,
+     "Gives a drained agent work again",
+     {.gives = kAnyObject}},
+    {net::Verb::post,
+     "/v1/agents/{id}/rotate-key",
+     rotate_key,
+     Access::operator_,
+     "Asks an agent for a new key with its next poll",
      {.gives = kAnyObject}},
 };
 

@@ -1,8 +1,10 @@
 // What agents call: enrol, token, and the work on a job, each write fenced by the epoch in Consign-Lease. The
 // poll is in poll.cpp.
-#include "ims/jobs.hpp"
+#include "ims/agents.hpp"
+#include "ims/leases.hpp"
 #include "ims/poll.hpp"
 #include "ims/routes.hpp"
+#include "ims/schedules.hpp"
 #include <charconv>
 #include <format>
 
@@ -23,8 +25,12 @@ Result<jobs::Holder> holder_of(const Call& call) {
 
 Answer enroll(Call& call) {
     CONSIGN_CO_TRY(request, call.json<protocol::EnrollRequest>());
-    CONSIGN_CO_TRY(response, co_await call.core.change([request, vendor = &call.core.vendor](Change& change) {
-        return auth::enroll(change, *vendor, request);
+    CONSIGN_CO_TRY(response, co_await call.core.change([request, core = &call.core](Change& change)
+                                                           -> Result<protocol::EnrollResponse> {
+        CONSIGN_TRY(enrolled, auth::enroll(change, core->vendor, request));
+        if (enrolled.install)
+            CONSIGN_CHECK(schedules::arrange(change, *enrolled.install, core->options.schedule));
+        return std::move(enrolled);
     }));
     co_return answer(response, 201);
 }
@@ -38,6 +44,14 @@ Answer token(Call& call) {
     CONSIGN_CO_TRY(response,
                    co_await auth::exchange_assertion(call.core, form.get_or("client_assertion", "")));
     co_return answer(response);
+}
+
+Answer key(Call& call) {
+    CONSIGN_CO_TRY(request, call.json<protocol::RotateKeyRequest>());
+    CONSIGN_CO_CHECK(co_await call.core.change([id = call.caller.agent->id, request](Change& change) {
+        return agents::offer_key(change, id, request.public_key);
+    }));
+    co_return net::Response::empty(204);
 }
 
 Answer start(Call& call) {
@@ -55,7 +69,7 @@ Answer renew(Call& call) {
                    co_await call.core.change([id, holder, lease = call.core.options.lease](Change& change) {
                        return jobs::renew(change, id, holder, lease);
                    }));
-    co_return answer(protocol::RenewResponse{.deadline = *job.deadline, .cancel = job.cancel_requested});
+    co_return answer(protocol::RenewResponse{.deadline = *job.deadline, .cancel = job.stop != Stop::none});
 }
 
 Answer steps(Call& call) {
@@ -176,6 +190,12 @@ constexpr Route kRoutes[] = {
       .or_nothing = true,
       .body_limit_bytes = 1u << 20,
       .deadline = kParkedDeadline}},
+    {net::Verb::post,
+     "/v1/agent/key",
+     key,
+     Access::agent,
+     "Offers a new public key; its first use retires the old one",
+     {.takes = kTakes<protocol::RotateKeyRequest>, .status = 204, .body_limit_bytes = 64u << 10}},
     {net::Verb::post,
      "/v1/jobs/{id}/start",
      start,

@@ -58,7 +58,7 @@ Answer record_build(Call& call) {
 /// A build waits for what its job waits for.
 void explain(Explainer& explainer, protocol::BuildView& view) {
     if (!view.job) return;
-    protocol::JobView job{.state = view.state};
+    protocol::JobView job{.state = view.state, .since = view.created_at};
     explainer(job, {});
     view.waiting_for = job.waiting_for;
 }

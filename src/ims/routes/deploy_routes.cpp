@@ -22,7 +22,9 @@ net::Response respond(const Core& core, Found found, int status) {
     Explainer explain(core.directory, core.clock.now());
     for (auto& job : found.view.jobs) {
         explain(job, found.install);
-        if (!found.view.waiting_for && job.state == model::JobState::queued)
+        // The deploy waits for what its first job that waits for something else than another job waits for.
+        if (!found.view.waiting_for && job.waiting_for &&
+            job.waiting_for->reason != protocol::WaitReason::dependency)
             found.view.waiting_for = job.waiting_for;
     }
     return answer(found.view, status);
@@ -41,6 +43,31 @@ Answer create_deploy(Call& call) {
 Answer get_deploy(Call& call) {
     CONSIGN_CO_TRY(id, call.id<DeployId>("id"));
     CONSIGN_CO_TRY(found, co_await call.core.db->read([id](store::Connection& c) { return find(c, id); }));
+    co_return respond(call.core, std::move(found), 200);
+}
+
+using Decision = Result<void> (*)(Change&, const DeployId&, const protocol::DecideRequest&, std::string_view);
+
+Answer decide(Call& call, Decision decision) {
+    CONSIGN_CO_TRY(request, call.json<protocol::DecideRequest>());
+    CONSIGN_CO_TRY(id, call.id<DeployId>("id"));
+    CONSIGN_CO_TRY(found, co_await call.core.change([id, request, decision, who = call.caller.name()](
+                                                        Change& change) -> Result<Found> {
+        CONSIGN_CHECK(decision(change, id, request, who));
+        return find(change.tx, id);
+    }));
+    co_return respond(call.core, std::move(found), 200);
+}
+Answer approve(Call& call) { return decide(call, deploys::approve); }
+Answer reject(Call& call) { return decide(call, deploys::reject); }
+
+Answer cancel(Call& call) {
+    CONSIGN_CO_TRY(id, call.id<DeployId>("id"));
+    CONSIGN_CO_TRY(found, co_await call.core.change(
+                              [id, who = call.caller.name()](Change& change) -> Result<Found> {
+                                  CONSIGN_CHECK(deploys::cancel(change, id, who));
+                                  return find(change.tx, id);
+                              }));
     co_return respond(call.core, std::move(found), 200);
 }
 
@@ -70,6 +97,24 @@ constexpr Route kRoutes[] = {
      get_deploy,
      Access::viewer,
      "One deploy with its jobs",
+     {.gives = kGives<protocol::DeployView>}},
+    {net::Verb::post,
+     "/v1/deploys/{id}/approve",
+     approve,
+     Access::operator_,
+     "Lets the jobs run that wait for approval",
+     {.takes = kTakes<protocol::DecideRequest>, .gives = kGives<protocol::DeployView>}},
+    {net::Verb::post,
+     "/v1/deploys/{id}/reject",
+     reject,
+     Access::operator_,
+     "Skips the jobs that wait for approval, and what depends on them",
+     {.takes = kTakes<protocol::DecideRequest>, .gives = kGives<protocol::DeployView>}},
+    {net::Verb::post,
+     "/v1/deploys/{id}/cancel",
+     cancel,
+     Access::operator_,
+     "Ends what has not begun and asks the agent to stop the rest",
      {.gives = kGives<protocol::DeployView>}},
 };
 

@@ -1,5 +1,7 @@
 #include "ims/installs.hpp"
 #include "ims/routes.hpp"
+#include "ims/schedules.hpp"
+#include "ims/views.hpp"
 #include <format>
 
 namespace consign::ims {
@@ -76,6 +78,20 @@ Answer enroll_token(Call& call) {
     co_return answer(view, 201);
 }
 
+Answer run_now(Call& call) {
+    CONSIGN_CO_TRY(request, call.json<protocol::RunNowRequest>());
+    CONSIGN_CO_TRY(view, co_await call.core.change([name = call.param("name"), kind = request.kind,
+                                                    who = call.caller.name()](
+                                                       Change& change) -> Result<protocol::JobView> {
+        CONSIGN_TRY(install, installs::get(change.tx, name));
+        CONSIGN_TRY(id, schedules::run_now(change, install.id, kind));
+        CONSIGN_CHECK(change.audit(who, "install.run", name, json::name_of(kind)));
+        CONSIGN_TRY(job, jobs::get(change.tx, id));
+        return views::job(change.tx, job, views::Detail::summary);
+    }));
+    co_return answer(view, 201);
+}
+
 constexpr Route kRoutes[] = {
     {net::Verb::get,
      "/v1/installs",
@@ -106,6 +122,12 @@ constexpr Route kRoutes[] = {
      {.takes = kTakes<protocol::SetInputsRequest>,
       .gives = kGives<protocol::InstallView>,
       .deadline = kUploadDeadline}},
+    {net::Verb::post,
+     "/v1/installs/{name}/jobs",
+     run_now,
+     Access::operator_,
+     "Makes a job now that else comes by schedule: health, drift or gc",
+     {.takes = kTakes<protocol::RunNowRequest>, .gives = kGives<protocol::JobView>, .status = 201}},
     {net::Verb::post,
      "/v1/installs/{name}/enroll-token",
      enroll_token,

@@ -3,6 +3,7 @@
 #include "ims/explain.hpp"
 #include "ims/installs.hpp"
 #include "ims/routes.hpp"
+#include "ims/schedules.hpp"
 #include "ims/streams.hpp"
 #include "ims/views.hpp"
 #include <format>
@@ -90,6 +91,9 @@ Answer retry_job(Call& call) {
         JobId again;
         if (job.build) {
             CONSIGN_TRY(made, builds::retry(change, job));
+            again = made;
+        } else if (job.policy().scheduled) {
+            CONSIGN_TRY(made, schedules::run_now(change, job.install, job.kind));
             again = made;
         } else {
             CONSIGN_TRY(deploy, deploys::retry(change, job.deploy, who));

@@ -50,3 +50,14 @@ TEST_CASE_METHOD(Fixture, "a scratch directory begins empty", "[agent]") {
     REQUIRE(journal.begin(lease, SystemClock().now()));
     CHECK(std::filesystem::is_empty(journal.scratch(lease)));
 }
+
+TEST_CASE_METHOD(Fixture, "session ids grow, also when the clock is set back", "[agent]") {
+    const auto now = SystemClock().now();
+    const auto first = journal.next_session(now), second = journal.next_session(now - std::chrono::hours(24));
+    REQUIRE(first);
+    REQUIRE(second);
+    CHECK(*first < *second);
+    const auto third = Journal(data.path()).next_session(now - std::chrono::hours(48));
+    REQUIRE(third);
+    CHECK(*second < *third);
+}

@@ -39,7 +39,7 @@ struct Fixture {
 class Running {
   public:
     Running(Fixture& test, SessionOptions options)
-        : session_(test.environment, std::move(options)),
+        : session_(test.environment, SessionId::make(SystemClock().now()), std::move(options)),
           thread_([this, &test] { result_ = test.io.run(session_.run()); }) {}
     Result<void> stop() {
         session_.stop();

@@ -156,7 +156,7 @@ TEST_CASE("a job that waits says for what") {
                    .app = "shop",
                    .component = "web",
                    .install = "acme",
-                   .waiting_for = WaitingFor{"agent acme was last seen 3 min ago", "start it"},
+                   .waiting_for = WaitingFor{.what = "agent acme was last seen 3 min ago", .hint = "start it"},
                    .created_at = kNow});
     const auto ran = run_against(ims, {"job", "show", id});
     CHECK(ran.out.find("waits for  agent acme was last seen 3 min ago (start it)") != std::string::npos);

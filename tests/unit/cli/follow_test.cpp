@@ -41,7 +41,7 @@ List<EventView> event(std::int64_t seq) {
 /// From queued with nobody there, to running, to `last`.
 void play(FakeIms& ims, DeployState end, JobView last) {
     auto queued = deploy(DeployState::queued, job(JobState::queued));
-    queued.jobs[0].waiting_for = WaitingFor{"agent acme was never seen", "consign install enroll acme"};
+    queued.jobs[0].waiting_for = WaitingFor{.what = "agent acme was never seen", .hint = "consign install enroll acme"};
     ims.on("POST /v1/deploys", queued);
     ims.on(kDeployPath, queued);
     ims.on(kDeployPath, deploy(DeployState::running, job(JobState::running)));
@@ -107,7 +107,8 @@ TEST_CASE("without --wait the deploy is printed, with what it waits for") {
     CHECK(ran.out.find("agent acme was never seen") != std::string::npos);
     CHECK(ran.err == "see how it goes: consign deploy show " + kDeploy.str() + "\n");
     CHECK(ims.was_called(
-        R"(POST /v1/deploys {"component":"","install":"acme","kind":"teardown","release":""})"));
+        "POST /v1/deploys "
+        R"({"component":"","install":"acme","kind":"teardown","priority":0,"release":"","require_approval":false})"));
 }
 
 TEST_CASE("logs -f reads on until the job has ended, and to its last byte") {

@@ -28,9 +28,9 @@ struct Screen {
 TEST_CASE("away from a terminal each change is one line, and the time is not a change") {
     Screen screen(false);
     Snapshot snapshot{.jobs = {job("web", JobState::queued)}};
-    snapshot.jobs[0].waiting_for = {"agent acme was last seen 3 min ago", ""};
+    snapshot.jobs[0].waiting_for = protocol::WaitingFor{.what = "agent acme was last seen 3 min ago", .hint = ""};
     screen.progress->show(snapshot);
-    snapshot.jobs[0].waiting_for = {"agent acme was last seen 4 min ago", ""};
+    snapshot.jobs[0].waiting_for = protocol::WaitingFor{.what = "agent acme was last seen 4 min ago", .hint = ""};
     screen.progress->show(snapshot);
     snapshot.jobs[0].waiting_for.reset();
     snapshot.jobs[0].state = JobState::running;
@@ -44,10 +44,10 @@ TEST_CASE("away from a terminal each change is one line, and the time is not a c
 TEST_CASE("what the deploy waits for is not said twice") {
     Screen screen(false);
     Snapshot snapshot{.jobs = {job("web", JobState::queued)}};
-    snapshot.jobs[0].waiting_for = {"an agent", "start it"};
-    snapshot.waiting_for = {"an agent", "start it"};
+    snapshot.jobs[0].waiting_for = protocol::WaitingFor{.what = "an agent", .hint = "start it"};
+    snapshot.waiting_for = protocol::WaitingFor{.what = "an agent", .hint = "start it"};
     screen.progress->show(snapshot);
-    snapshot.waiting_for = {"an approval", "give it"};
+    snapshot.waiting_for = protocol::WaitingFor{.what = "an approval", .hint = "give it"};
     screen.progress->show(snapshot);
     CHECK(screen.err.str() ==
           "a deploy\nshop/web: queued, waits: an agent (start it)\nwaits: an approval (give it)\n");

@@ -203,7 +203,7 @@ TEST_CASE("a new agent of an install takes the place of the one before, and its 
     const auto first = f.add_agent("acme");
     const auto id = f.add_job(first.install);
     REQUIRE(f.change([&](Change& c) {
-        return jobs::claim(c, Pool{first.install}, first.id, SessionId::make(c.now), 1,
+        return jobs::claim(c, claimant(first.id, SessionId::make(c.now), Pool{first.install}), 1,
                            std::chrono::seconds(45));
     }));
     const auto second = f.add_agent("acme");

@@ -189,3 +189,108 @@ TEST_CASE("what cannot be deployed is refused before anything is stored", "[depl
     refused({.install = "acme", .kind = protocol::DeployKind::teardown, .component = "wob"}, Code::not_found);
     CHECK(shop.read([](store::Connection& c) { return deploys::list(c, ""); })->empty());
 }
+
+namespace {
+struct Gated : Shop {
+    Result<void> decide(const DeployId& id, bool good, std::string component = "") {
+        const protocol::DecideRequest request{.component = std::move(component), .reason = "because"};
+        return change([&](Change& c) {
+            return good ? deploys::approve(c, id, request, "ann") : deploys::reject(c, id, request, "ann");
+        });
+    }
+};
+} // namespace
+
+TEST_CASE("a deploy that needs approval waits for it at each of its jobs", "[deploys][approval]") {
+    Gated shop;
+    const auto id = shop.deploy({.release = "1", .require_approval = true});
+    CHECK(shop.state_of(id, "db") == JobState::awaiting_approval);
+    CHECK(shop.state_of(id, "api") == JobState::blocked);
+    const auto view = shop.view(id);
+    REQUIRE(view.jobs.front().waiting_for);
+    CHECK(view.jobs.front().waiting_for->reason == protocol::WaitReason::approval);
+    CHECK(view.jobs.front().waiting_for->hint.contains(id.str()));
+    CHECK(shop.claim(5, Pool{shop.install}).empty());
+
+    REQUIRE(shop.decide(id, true, "db"));
+    CHECK(shop.state_of(id, "db") == JobState::queued);
+    CHECK(shop.state_of(id, "docs") == JobState::awaiting_approval);
+    CHECK(shop.run_next() == "db");
+    CHECK(shop.state_of(id, "api") == JobState::awaiting_approval);
+    REQUIRE(shop.decide(id, true));
+    shop.run_next();
+    shop.run_next();
+    REQUIRE(shop.decide(id, true));
+    shop.run_next();
+    CHECK(shop.view(id).state == DeployState::succeeded);
+    const auto nothing = shop.decide(id, true);
+    REQUIRE_FALSE(nothing);
+    CHECK(nothing.error().code == Code::conflict);
+}
+
+TEST_CASE("a rejection skips what depends on it, and says who and why", "[deploys][approval]") {
+    Gated shop;
+    const auto id = shop.deploy({.release = "1", .require_approval = true});
+    REQUIRE(shop.decide(id, true, "docs"));
+    REQUIRE(shop.decide(id, false, "db"));
+    for (const auto* name : {"db", "api", "web"}) CHECK(shop.state_of(id, name) == JobState::skipped);
+    CHECK(shop.view(id).state == DeployState::running); // docs goes on
+    shop.run_next();
+    CHECK(shop.view(id).state == DeployState::cancelled);
+    CHECK(shop.view(id).error == "db: rejected by ann: because");
+}
+
+TEST_CASE("cancelling a deploy ends what has not begun, the last first, and asks for the rest", "[deploys]") {
+    Shop shop;
+    const auto id = shop.deploy({.release = "1"});
+    const auto held = shop.claim(1, Pool{shop.install});
+    REQUIRE(held.size() == 1);
+    REQUIRE(shop.change([&](Change& c) { return jobs::start(c, held.front().id, {shop.agent, 1}); }));
+    const auto next = shop.deploy({.release = "2"});
+    REQUIRE(shop.change([&](Change& c) { return deploys::cancel(c, id, "ann"); }));
+    CHECK(shop.effects.tell.contains(shop.agent));
+    for (const auto& job : shop.view(id).jobs)
+        CHECK(job.state == (job.id == held.front().id ? JobState::running : JobState::cancelled));
+    CHECK(shop.view(id).state == DeployState::running);
+    CHECK(shop.view(next).state == DeployState::queued);
+    REQUIRE(shop.complete(held.front().id, 1, Outcome::cancelled));
+    CHECK(shop.view(id).state == DeployState::cancelled);
+    CHECK(shop.view(next).state == DeployState::running);
+
+    // One that waits for its turn ends at once, also a teardown whose jobs are not planned yet.
+    const auto teardown = shop.deploy({.kind = protocol::DeployKind::teardown});
+    REQUIRE(shop.change([&](Change& c) { return deploys::cancel(c, teardown, "ann"); }));
+    CHECK(shop.view(teardown).state == DeployState::cancelled);
+    CHECK(shop.view(next).state == DeployState::running);
+    const auto again = shop.change([&](Change& c) { return deploys::cancel(c, teardown, "ann"); });
+    REQUIRE_FALSE(again);
+    CHECK(again.error().code == Code::conflict);
+}
+
+TEST_CASE("the job of the higher priority is taken first", "[deploys]") {
+    Fixture f;
+    const auto add = [&](int priority) {
+        const auto id = JobId::make(f.clock.now());
+        REQUIRE(f.change([&](Change& c) -> Result<void> {
+            CONSIGN_CHECK(jobs::insert(c, Job{.id = id, .app = "shop", .component = "web", .priority = priority}, {}));
+            return jobs::release_ready(c, id);
+        }));
+        return id;
+    };
+    const auto low = add(-1), normal = add(0), high = add(7), normal_too = add(0);
+    const auto claimed = f.claim(4);
+    REQUIRE(claimed.size() == 4);
+    CHECK(claimed[0].id == high);
+    CHECK(claimed[1].id == normal);
+    CHECK(claimed[2].id == normal_too);
+    CHECK(claimed[3].id == low);
+
+    Shop shop;
+    for (const int priority : {-101, 101}) {
+        const auto refused = shop.change([&](Change& c) {
+            return deploys::create(c, {.install = "acme", .priority = priority}, "ann");
+        });
+        REQUIRE_FALSE(refused);
+        CHECK(refused.error().code == Code::invalid_argument);
+    }
+}

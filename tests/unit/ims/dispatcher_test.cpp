@@ -51,3 +51,15 @@ TEST_CASE("one that looks again has answered its wake-up", "[dispatcher]") {
     a.place.reset();
     CHECK(b.woken() == 0);
 }
+
+TEST_CASE("one that can take nothing stands in no line, and hands on the wake-up it got", "[dispatcher]") {
+    Dispatcher dispatcher;
+    Waiter busy(dispatcher), b(dispatcher), c(dispatcher);
+    dispatcher.wake({}, 1);
+    CHECK(busy.woken() == 1);
+    busy.place->leave(); // it looked, and has no slot
+    CHECK(b.woken() == 1);
+    dispatcher.wake({}, 1);
+    CHECK(busy.woken() == 1);
+    CHECK(c.woken() == 1);
+}

@@ -1,5 +1,6 @@
 #include "fixture.hpp"
 #include "ims/explain.hpp"
+#include <format>
 
 using namespace consign;
 using namespace consign::ims;
@@ -22,7 +23,9 @@ struct Staff : Fixture {
         return *directory.agent(id);
     }
     std::string why(const InstallId& of) {
-        protocol::JobView job{.install = of.empty() ? "" : "acme", .state = model::JobState::queued};
+        protocol::JobView job{.kind = of.empty() ? protocol::JobKind::build : protocol::JobKind::apply,
+                              .install = of.empty() ? "" : "acme",
+                              .state = model::JobState::queued};
         Explainer(directory, clock.now())(job, of);
         REQUIRE(job.waiting_for);
         CHECK_FALSE(job.waiting_for->hint.empty());
@@ -76,4 +79,39 @@ TEST_CASE("agents of others do not count, and jobs that do not wait for an agent
     protocol::JobView running{.state = model::JobState::running};
     Explainer(staff.directory, staff.clock.now())(running, {});
     CHECK_FALSE(running.waiting_for);
+}
+
+TEST_CASE("an agent that takes nothing, or cannot do it, is not what a job waits for in vain", "[explain]") {
+    Staff staff;
+    const auto agent = staff.add(staff.install);
+    staff.seen(agent);
+    const auto set = [&](std::string_view assignment) {
+        REQUIRE(staff.change([&](Change& c) {
+            return c.tx.execute(std::format("UPDATE agents SET {} WHERE id=$1", assignment), {agent.id});
+        }));
+        REQUIRE(staff.read([&](store::Connection& c) { return staff.directory.refresh(c, {agent.id}, false); }));
+    };
+    set("draining=1");
+    CHECK(staff.why(staff.install) == "the install agent of acme: it is drained and takes nothing new");
+    set("draining=0, job_kinds='gc'");
+    CHECK(staff.why(staff.install) == "the install agent of acme that can run apply jobs; version 1 cannot");
+    set("job_kinds='gc,apply'");
+    CHECK(staff.why(staff.install) == "a free slot of the install agent of acme");
+}
+
+TEST_CASE("a job whose agent went away says so, and what comes next", "[explain]") {
+    Staff staff;
+    const auto agent = staff.add(staff.install);
+    staff.seen(agent);
+    protocol::JobView job{.state = model::JobState::running,
+                          .agent = agent.id,
+                          .deadline = staff.clock.now() + std::chrono::seconds(100)};
+    Explainer(staff.directory, staff.clock.now())(job, staff.install);
+    CHECK_FALSE(job.waiting_for);
+    staff.clock.advance(std::chrono::seconds(91));
+    Explainer(staff.directory, staff.clock.now())(job, staff.install);
+    REQUIRE(job.waiting_for);
+    CHECK(job.waiting_for->what == "the agent that runs it: last seen 91 s ago");
+    CHECK(job.waiting_for->hint.contains("the lease ends in 9 s"));
+    CHECK(job.waiting_for->since == staff.clock.now() - std::chrono::seconds(91));
 }

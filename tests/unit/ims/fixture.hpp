@@ -2,22 +2,29 @@
 // A job store in a scratch directory, and a clock that the test moves.
 #include "consign/base/file.hpp"
 #include "consign/store/sqlite.hpp"
+#include "ims/agents.hpp"
 #include "ims/apps.hpp"
 #include "ims/deploys.hpp"
 #include "ims/installs.hpp"
-#include "ims/jobs.hpp"
+#include "ims/leases.hpp"
+#include "ims/limits.hpp"
+#include "ims/migrations.hpp"
 #include <catch2/catch.hpp>
 
 namespace consign::ims {
 
-inline const store::Migration kTestMigrations[] = {{
-    1,
-#include "embedded/ims/migrations/0001_ims.sql.inc"
-}};
+/// An agent that can run what all agents of its kind can.
+inline jobs::Claimant claimant(const AgentId& agent, const SessionId& session, const Pool& pool) {
+    return {.agent = agent,
+            .session = session,
+            .pool = pool,
+            .kinds = agents::split_kinds("", pool.install ? protocol::AgentKind::install
+                                                          : protocol::AgentKind::build)};
+}
 
 struct Fixture {
     TemporaryDirectory directory = *TemporaryDirectory::make("ims-test");
-    std::unique_ptr<store::Database> db = *store::open_sqlite(directory.path() / "ims.db", kTestMigrations);
+    std::unique_ptr<store::Database> db = *store::open_sqlite(directory.path() / "ims.db", kMigrations);
     ManualClock clock;
     Effects effects; ///< of the last change
     AgentId agent = AgentId::make(clock.now());
@@ -51,7 +58,9 @@ struct Fixture {
         return id;
     }
     std::vector<Job> claim(int slots = 1, Pool pool = {}) {
-        return *change([&](Change& c) { return jobs::claim(c, pool, agent, session, slots, kLease); });
+        return *change([&](Change& c) {
+            return jobs::claim(c, claimant(agent, session, pool), slots, kLease);
+        });
     }
     Result<void> complete(const JobId& id, std::int64_t epoch, protocol::Outcome outcome,
                           std::string error = {}, json::Value result = json::Value::object()) {

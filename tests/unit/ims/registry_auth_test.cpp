@@ -15,7 +15,7 @@ struct Puller : CoreFixture {
 
     Puller() {
         auto claimed = change([&](Change& c) {
-            return jobs::claim(c, Pool{agent.install}, agent.id, SessionId::make(c.now), 1,
+            return jobs::claim(c, claimant(agent.id, SessionId::make(c.now), Pool{agent.install}), 1,
                                std::chrono::seconds(45));
         });
         REQUIRE(claimed);
@@ -131,8 +131,8 @@ TEST_CASE("a pull token that has expired, or whose job has ended, is refused", "
         REQUIRE(f.change([&](Change& c) -> Result<void> {
             CONSIGN_TRY(job, jobs::get(c.tx, f.job_id));
             CONSIGN_CHECK(jobs::lose(c, job, jobs::Loss::expired, "gone"));
-            CONSIGN_CHECK(jobs::claim(c, Pool{f.agent.install}, f.agent.id, SessionId::make(c.now), 1,
-                                      std::chrono::seconds(45)));
+            CONSIGN_CHECK(jobs::claim(c, claimant(f.agent.id, SessionId::make(c.now), Pool{f.agent.install}),
+                                      1, std::chrono::seconds(45)));
             return {};
         }));
         REQUIRE(f.job(f.job_id).epoch == f.epoch + 1);

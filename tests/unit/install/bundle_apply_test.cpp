@@ -240,6 +240,48 @@ TEST_CASE("an unconfirmed release that died with the machine gives way to the co
     CHECK_FALSE(load_state(site.paths).value()->candidate);
 }
 
+TEST_CASE("a candidate whose directory is gone is not taken for what is unpacked under its name") {
+    Site site;
+    REQUIRE_FALSE(site.apply(Bundle("1.0")).error);
+    auto spec = site.publish(Bundle("1.1"));
+    REQUIRE_FALSE(site.apply(spec).error);
+    // As a disk leaves it that was full while the way back was written down.
+    auto state = load_state(site.paths).value().value();
+    state.candidate = std::exchange(state.active, state.previous);
+    state.previous.reset();
+    const auto directory = state.candidate->directory;
+    REQUIRE(save_state(site.paths, state));
+    fs::remove_all(site.paths.release(directory));
+    fs::remove(site.paths.releases() / (directory + ".json"));
+
+    spec.inputs["greeting"] = "moin";
+    const auto other = site.apply(spec);
+    INFO(other.message() << "\n" << other.log);
+    CHECK_FALSE(other.error);
+    CHECK(other.steps == Steps{"sync", "verify", "prepare", "update", "switch", "health"});
+}
+
+TEST_CASE("commands that a killed agent left running are ended before they are repeated") {
+    Site site;
+    REQUIRE_FALSE(site.apply(Bundle("1.0")).error);
+    auto lock = try_lock(site.paths.command_lock());
+    REQUIRE(lock);
+    REQUIRE(*lock);
+    // Deaf to SIGTERM, with a child that holds the lock as well.
+    auto orphan = Subprocess::spawn({.argv = {"sh", "-c", "sleep 60 & wait"},
+                                     .environment = minimal_environment(),
+                                     .held_open = (*lock)->get()});
+    REQUIRE(orphan);
+    lock->reset();
+    REQUIRE(eventually([&] { return lock_holders(site.paths.command_lock()).size() == 2; }));
+
+    const auto next = site.apply(Bundle("1.1"));
+    CHECK_FALSE(next.error);
+    CHECK(next.log.contains("commands of an attempt that was cut short still run: ending them\n"));
+    CHECK(lock_holders(site.paths.command_lock()).empty());
+    CHECK(orphan->wait(std::chrono::seconds(5)));
+}
+
 TEST_CASE("another release than the interrupted one: that is undone first") {
     Site site;
     REQUIRE_FALSE(site.apply(Bundle("1.0")).error);

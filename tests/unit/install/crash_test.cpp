@@ -77,7 +77,7 @@ TEST_CASE("a supervisor killed at any moment leaves no service that the next one
         // and is started again.
         REQUIRE(eventually([&] {
             const std::vector<pid_t> one{(*supervisor)->status("web").pid};
-            return living(paths.home / "pids") == one && lock_holders(paths) == one;
+            return living(paths.home / "pids") == one && lock_holders(paths.service_lock()) == one;
         }));
         if (round % 2 == 0) REQUIRE((*supervisor)->stop("web"));
     }

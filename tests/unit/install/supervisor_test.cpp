@@ -53,7 +53,7 @@ TEST_CASE("a service runs in a session of its own and writes its log itself") {
     REQUIRE(record);
     CHECK(record->pid == status.pid);
     CHECK(is_alive(*record));
-    CHECK(lock_holders(fixture.paths) == std::vector<pid_t>{status.pid});
+    CHECK(lock_holders(fixture.paths.service_lock()) == std::vector<pid_t>{status.pid});
 
     REQUIRE(supervisor->stop("web"));
     CHECK_FALSE(lives(status.pid));
@@ -114,7 +114,7 @@ TEST_CASE("a service whose pid record is lost is found by its lock and never dou
     CHECK_FALSE(lives(old));
     const auto now = next->status("web").pid;
     CHECK(now != old);
-    CHECK(lock_holders(fixture.paths) == std::vector<pid_t>{now});
+    CHECK(lock_holders(fixture.paths.service_lock()) == std::vector<pid_t>{now});
     REQUIRE(next->stop("web"));
 }
 
@@ -161,7 +161,7 @@ TEST_CASE("stopping a service leaves no child of it, in its group or out of it")
     REQUIRE(lives(stray));
     REQUIRE(supervisor->stop("web"));
     CHECK(eventually([&] { return !lives(child) && !lives(stray); }));
-    CHECK(lock_holders(fixture.paths).empty());
+    CHECK(lock_holders(fixture.paths.service_lock()).empty());
 }
 
 TEST_CASE("a stranger who merely opened a service's lock file is not taken for a part of it") {
@@ -182,8 +182,8 @@ TEST_CASE("a stranger who merely opened a service's lock file is not taken for a
         return fs::read_symlink("/proc/" + std::to_string(pid) + "/fd/0", error) ==
                fixture.paths.service_lock();
     }));
-    CHECK(std::ranges::contains(lock_holders(fixture.paths), stray));
-    CHECK_FALSE(std::ranges::contains(lock_holders(fixture.paths), pid));
+    CHECK(std::ranges::contains(lock_holders(fixture.paths.service_lock()), stray));
+    CHECK_FALSE(std::ranges::contains(lock_holders(fixture.paths.service_lock()), pid));
 
     REQUIRE(supervisor->stop("web"));
     CHECK(eventually([&] { return !lives(stray); }));

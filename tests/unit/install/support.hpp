@@ -60,7 +60,7 @@ struct Reaper {
             const ComponentPaths paths{it->path()};
             if (const auto record = read_service_record(paths); record && is_alive(*record))
                 ::kill(-record->pid, SIGKILL);
-            for (const auto pid : lock_holders(paths)) ::kill(pid, SIGKILL);
+            for (const auto pid : lock_holders(paths.service_lock())) ::kill(pid, SIGKILL);
         }
     }
 };
