@@ -52,18 +52,21 @@ Api::Api(Core& core) : core_(core), routes_(all_routes()) {
     for (std::size_t i = 0; i < routes_.size(); ++i) router_.add(routes_[i].verb, routes_[i].path, i);
 }
 
-net::Async<net::Response> Api::handle(net::Request& request) {
-    ++core_.counters.requests;
-    auto outcome = co_await run(request);
-    if (outcome) co_return std::move(*outcome);
+net::Response conclude(Core& core, std::string_view path, Result<net::Response> outcome) {
+    if (outcome) return std::move(*outcome);
     const int status = net::status_of(outcome.error().code);
     if (status >= 500) {
-        ++core_.counters.failed;
-        log::error("request failed", {{"path", request.path}, {"error", to_string(outcome.error())}});
+        ++core.counters.failed;
+        log::error("request failed", {{"path", path}, {"error", to_string(outcome.error())}});
     } else {
-        ++core_.counters.refused;
+        ++core.counters.refused;
     }
-    co_return net::problem(outcome.error());
+    return net::problem(outcome.error());
+}
+
+net::Async<net::Response> Api::handle(net::Request& request) {
+    ++core_.counters.requests;
+    co_return conclude(core_, request.path, co_await run(request));
 }
 
 net::Async<Result<net::Response>> Api::run(net::Request& request) {

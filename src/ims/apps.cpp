@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <charconv>
 #include <format>
+#include <mutex>
+#include <unordered_map>
 
 namespace consign::ims::apps {
 namespace {
@@ -13,12 +15,40 @@ constexpr std::string_view kAppSelect =
     "SELECT a.id, a.name, a.config_version, a.updated_at, c.config FROM apps a "
     "JOIN app_configs c ON c.app = a.id AND c.version = a.config_version ";
 
+/// Config versions never change, and parsing one costs more than most of what is done with it: the latest ones
+/// used are kept. Any thread.
+class Configs {
+  public:
+    Result<model::AppConfig> parse(const AppId& app, int version, std::string_view text) {
+        const auto key = std::format("{}/{}", app.str(), version);
+        {
+            const std::lock_guard lock(mutex_);
+            if (const auto found = parsed_.find(key); found != parsed_.end()) return *found->second;
+        }
+        CONSIGN_TRY(config, json::decode_text<model::AppConfig>(text));
+        const std::lock_guard lock(mutex_);
+        if (parsed_.size() >= kKept) parsed_.clear();
+        parsed_[key] = std::make_shared<const model::AppConfig>(config);
+        return std::move(config);
+    }
+
+  private:
+    static constexpr std::size_t kKept = 64;
+    std::mutex mutex_;
+    std::unordered_map<std::string, std::shared_ptr<const model::AppConfig>> parsed_;
+};
+
+Result<model::AppConfig> parse_config(const AppId& app, int version, std::string_view text) {
+    static Configs configs;
+    return configs.parse(app, version, text);
+}
+
 Result<AppView> view_of(const store::Row& row) {
     AppView view{.id = row.id<AppId>(0),
                  .name = row.string(1),
                  .config_version = static_cast<int>(row.integer(2)),
                  .updated_at = row.time(3)};
-    CONSIGN_TRY(config, json::decode_text<model::AppConfig>(row.text(4)));
+    CONSIGN_TRY(config, parse_config(view.id, view.config_version, row.text(4)));
     view.config = std::move(config);
     return view;
 }

@@ -44,14 +44,14 @@ Result<BuildId> start(Change& change, protocol::BuildSpec spec, int priority) {
             .build = spec.build,
             .priority = priority,
             .spec = json::to_text(spec)};
+    constexpr auto kQueued = *model::next(model::JobState::blocked, model::JobEvent::release);
     CONSIGN_CHECK(change.tx.execute(
         "INSERT INTO builds(id, app, component, config_version, job, state, repository, source_repository, "
         "source_digest, created_at) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)",
-        {spec.build, spec.app, spec.component.name, spec.config_version, job.id, json::name_of(job.state),
+        {spec.build, spec.app, spec.component.name, spec.config_version, job.id, json::name_of(kQueued),
          spec.repository, spec.source ? store::Value(spec.source->repository) : store::Value(nullptr),
          spec.source ? store::Value(spec.source->digest.str()) : store::Value(nullptr), change.now}));
-    CONSIGN_CHECK(jobs::insert(change, job, {}));
-    CONSIGN_CHECK(jobs::release_ready(change, job.id));
+    CONSIGN_CHECK(jobs::enqueue(change, std::move(job)));
     return spec.build;
 }
 

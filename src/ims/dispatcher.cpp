@@ -31,7 +31,10 @@ void Dispatcher::Place::enter() {
 void Dispatcher::wake(const Pool& pool, int jobs) {
     std::lock_guard lock(mutex_);
     const auto line = parked_.find(pool);
-    if (line == parked_.end()) return;
+    if (line == parked_.end()) {
+        backlog_.insert(pool);
+        return;
+    }
     for (; jobs > 0 && !line->second.empty(); --jobs) {
         Place* place = line->second.front(); // who has waited longest
         line->second.pop_front();
@@ -39,7 +42,18 @@ void Dispatcher::wake(const Pool& pool, int jobs) {
         place->woken_ = true;
         place->presence_->mailbox.notify();
     }
+    if (jobs > 0) backlog_.insert(pool);
     if (line->second.empty()) parked_.erase(line);
+}
+
+bool Dispatcher::has_backlog(const Pool& pool) {
+    std::lock_guard lock(mutex_);
+    return backlog_.contains(pool);
+}
+
+void Dispatcher::no_backlog(const Pool& pool) {
+    std::lock_guard lock(mutex_);
+    backlog_.erase(pool);
 }
 
 } // namespace consign::ims

@@ -31,10 +31,15 @@ class Dispatcher {
     };
 
     void wake(const Pool& pool, int jobs);
+    /// Whether jobs came for which no poll stood in line: who asks for work now need not look first whether
+    /// there is any. A hint, and no more.
+    bool has_backlog(const Pool& pool);
+    void no_backlog(const Pool& pool); ///< somebody asked for more than there was
 
   private:
     std::mutex mutex_;
     std::map<Pool, std::deque<Place*>> parked_;
+    std::set<Pool> backlog_;
 };
 
 } // namespace consign::ims

@@ -148,7 +148,7 @@ Result<std::unique_ptr<Ims>> Ims::start(ImsOptions options) {
     CONSIGN_CHECK(make_directories(options.data, 0700));
     CONSIGN_TRY(lock, DirectoryLock::acquire(options.data));
     impl.lock.emplace(std::move(lock));
-    CONSIGN_TRY(db, store::open_sqlite(options.data / "ims.db", kMigrations));
+    CONSIGN_TRY(db, store::open_sqlite(options.data / "ims.db", migrations()));
     core.db = std::move(db);
     CONSIGN_TRY(logs, LogStore::open(options.data / "logs.db"));
     core.logs = std::move(logs);

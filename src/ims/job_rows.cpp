@@ -79,11 +79,11 @@ Result<void> insert(Change& change, Job job, const std::vector<JobId>& depends_o
     if (job.run_limit.count() == 0) job.run_limit = policy.run_limit;
     CONSIGN_CHECK(change.tx.execute(
         "INSERT INTO jobs(id, kind, state, app, component, install, deploy, build, priority, max_attempts, "
-        "run_limit_s, needs_approval, spec, created_at, since) "
-        "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$14)",
+        "run_limit_s, needs_approval, limit_at, spec, created_at, since) "
+        "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$15)",
         {job.id, json::name_of(job.kind), json::name_of(job.state), job.app, job.component, job.install,
          job.deploy, job.build, policy.priority + job.priority, job.max_attempts, job.run_limit.count(),
-         job.needs_approval, job.spec, change.now}));
+         job.needs_approval, job.limit_at, job.spec, change.now}));
     for (const auto& dependency : depends_on)
         CONSIGN_CHECK(change.tx.execute("INSERT INTO job_dependencies(job, depends_on) VALUES ($1,$2)",
                                         {job.id, dependency}));

@@ -109,6 +109,14 @@ Result<void> transition(Change& change, Job& job, JobEvent event, std::string_vi
     return {};
 }
 
+Result<void> enqueue(Change& change, Job job) {
+    job.state = *model::next(JobState::blocked, JobEvent::release);
+    job.limit_at = limit_of(job, change.now);
+    CONSIGN_CHECK(insert(change, job, {}));
+    ++change.effects.wake[job.pool()];
+    return tell(change, job, "job." + std::string(json::name_of(job.state)), "");
+}
+
 Result<void> release_ready(Change& change, const JobId& id) {
     CONSIGN_TRY(job, get(change.tx, id));
     if (job.state != JobState::blocked) return {};

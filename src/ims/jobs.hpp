@@ -49,6 +49,8 @@ Result<std::vector<Job>> held_by(store::Connection& c, const AgentId& agent);
 
 /// Stores a new job, blocked, with what it waits for. release_ready() then queues it if nothing holds it.
 Result<void> insert(Change& change, Job job, const std::vector<JobId>& depends_on);
+/// Stores a new job that waits for nothing: it is queued at once.
+Result<void> enqueue(Change& change, Job job);
 /// A blocked job whose dependencies have all succeeded is queued, or waits for approval if it needs one; it is
 /// skipped if one ended otherwise.
 Result<void> release_ready(Change& change, const JobId& id);

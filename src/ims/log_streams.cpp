@@ -6,6 +6,11 @@ namespace {
 
 constexpr std::int64_t kStreamLimitBytes = 1ll << 30;
 
+constexpr store::Migration kMigrations[] = {{
+    1,
+#include "embedded/ims/log_migrations/0001_logs.sql.inc"
+}};
+
 struct Stream {
     std::int64_t epoch = 0, size = 0;
 };
@@ -19,6 +24,8 @@ Result<Stream> stream(store::Connection& c, const JobId& job) {
 
 } // namespace
 
+std::span<const store::Migration> migrations() { return kMigrations; }
+
 Result<std::int64_t> fence(store::Transaction& tx, const JobId& job, std::int64_t epoch) {
     CONSIGN_CHECK(tx.execute("INSERT INTO log_streams(job, epoch, size) VALUES ($1,$2,0) ON CONFLICT(job) "
                              "DO UPDATE SET epoch=excluded.epoch WHERE log_streams.epoch < excluded.epoch",
@@ -30,6 +37,10 @@ Result<std::int64_t> fence(store::Transaction& tx, const JobId& job, std::int64_
 Result<Appended> append(store::Transaction& tx, const JobId& job, std::int64_t epoch, std::int64_t offset,
                         std::string_view data) {
     CONSIGN_TRY(now, stream(tx, job));
+    if (now.epoch == 0 && epoch == kFirstEpoch) { // the first lease needs no fence: there was none before
+        CONSIGN_TRY(size, fence(tx, job, epoch));
+        now = {epoch, size};
+    }
     if (now.epoch != epoch)
         return fail(Code::lease_lost, std::format("the log of job {} belongs to epoch {}, not {}", job.str(),
                                                   now.epoch, epoch));

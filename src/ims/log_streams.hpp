@@ -2,13 +2,14 @@
 // A job's log as the store keeps it: one stream of bytes, appended in order by whoever holds the newest lease.
 #include "consign/base/id.hpp"
 #include "consign/store/database.hpp"
+#include <span>
 
 namespace consign::ims::log_streams {
 
-inline constexpr store::Migration kMigrations[] = {{
-    1,
-#include "embedded/ims/log_migrations/0001_logs.sql.inc"
-}};
+std::span<const store::Migration> migrations();
+
+/// The first lease of a job opens its stream with its first piece, every later one with a fence.
+inline constexpr std::int64_t kFirstEpoch = 1;
 
 /// From now on only pieces of `epoch` (or a later one) are taken; the stream's size.
 Result<std::int64_t> fence(store::Transaction& tx, const JobId& job, std::int64_t epoch);

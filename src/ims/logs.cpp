@@ -4,12 +4,13 @@ namespace consign::ims {
 
 Result<std::unique_ptr<LogStore>> LogStore::open(const std::filesystem::path& file) {
     auto logs = std::make_unique<LogStore>();
-    CONSIGN_TRY(db, store::open_sqlite(file, log_streams::kMigrations, {.readers = 1}));
+    CONSIGN_TRY(db, store::open_sqlite(file, log_streams::migrations(), {.readers = 1}));
     logs->db_ = std::move(db);
     return logs;
 }
 
 net::Async<Result<std::int64_t>> LogStore::fence(JobId job, std::int64_t epoch) {
+    if (epoch == log_streams::kFirstEpoch) co_return 0;
     co_return co_await db_->write(
         [job, epoch](store::Transaction& tx) { return log_streams::fence(tx, job, epoch); });
 }

@@ -12,7 +12,7 @@ class LogStore {
     static Result<std::unique_ptr<LogStore>> open(const std::filesystem::path& file);
 
     /// From now on only pieces of `epoch` (or a later one) are taken; returns the stream's size. Called with
-    /// every new lease, so that a holder of an old one cannot add a line.
+    /// every new lease, so that a holder of an old one cannot add a line; the first one needs no write for it.
     net::Async<Result<std::int64_t>> fence(JobId job, std::int64_t epoch);
 
     using Appended = log_streams::Appended;

@@ -1,15 +1,10 @@
 #pragma once
 // The schema of the job store, step by step.
 #include "consign/store/database.hpp"
+#include <span>
 
 namespace consign::ims {
 
-inline constexpr store::Migration kMigrations[] = {
-    {1,
-#include "embedded/ims/migrations/0001_ims.sql.inc"
-    },
-    {2,
-#include "embedded/ims/migrations/0002_limits.sql.inc"
-    }};
+std::span<const store::Migration> migrations();
 
 } // namespace consign::ims

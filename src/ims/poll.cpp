@@ -10,32 +10,12 @@ namespace {
 using protocol::PollRequest;
 using protocol::PollResponse;
 
-/// One poll of an agent. A newer one makes it stale: its connection is most likely dead, and a job that it
-/// claimed would lie unheard until the lease runs out.
-class Attendance {
-  public:
-    explicit Attendance(std::shared_ptr<Presence> presence) : presence_(std::move(presence)) {
-        std::lock_guard lock(presence_->mutex);
-        generation_ = ++presence_->generation;
-        ++presence_->parked;
-    }
-    ~Attendance() {
-        std::lock_guard lock(presence_->mutex);
-        --presence_->parked;
-    }
-    Attendance(const Attendance&) = delete;
-    Attendance& operator=(const Attendance&) = delete;
-
-    std::uint64_t generation() const { return generation_; }
-    static bool newest(Presence& presence, std::uint64_t generation) {
-        std::lock_guard lock(presence.mutex);
-        return presence.generation == generation;
-    }
-
-  private:
-    std::shared_ptr<Presence> presence_;
-    std::uint64_t generation_;
-};
+/// Whether no later poll of the same agent has come. An older one's connection is most likely dead, and a job that
+/// it claimed would lie unheard until the lease runs out.
+bool is_newest(Presence& presence, std::uint64_t generation) {
+    std::lock_guard lock(presence.mutex);
+    return presence.generation == generation;
+}
 
 jobs::Claimant claimant_of(const AgentEntry& agent, const SessionId& session) {
     return {.agent = agent.id, .session = session, .pool = agent.pool(), .kinds = agent.job_kinds};
@@ -51,9 +31,9 @@ Result<bool> anything_to_do(store::Connection& c, const jobs::Claimant& claimant
     return slots > 0 ? jobs::claimable(c, claimant) : Result<bool>(false);
 }
 
-net::Async<Result<protocol::Lease>> to_lease(Core& core, Job job) {
+/// Without its spec: see with_specs().
+net::Async<Result<protocol::Lease>> to_lease(Core& core, const Job& job) {
     CONSIGN_CO_TRY(offset, co_await core.logs->fence(job.id, job.epoch));
-    CONSIGN_CO_TRY(spec, json::parse(job.spec));
     co_return protocol::Lease{.job = job.id,
                               .epoch = job.epoch,
                               .deadline = *job.deadline,
@@ -61,7 +41,21 @@ net::Async<Result<protocol::Lease>> to_lease(Core& core, Job job) {
                               .run_limit_s = static_cast<int>(job.run_limit.count()),
                               .kind = job.kind,
                               .log_offset = offset,
-                              .spec = std::move(spec)};
+                              .spec = nullptr};
+}
+
+/// The answer's text with the leases' specs, as they are stored: parsing one, to write the same text again, would
+/// cost more than the rest. In a string of the answer the quotes of the mark would be escaped.
+std::string with_specs(const PollResponse& response, const std::vector<std::string>& specs) {
+    constexpr std::string_view kMark = "\"spec\":null";
+    auto text = json::to_text(response);
+    std::size_t at = 0;
+    for (const auto& spec : specs) {
+        at = text.find(kMark, at);
+        text.replace(at + kMark.size() - 4, 4, spec);
+        at += kMark.size() - 4 + spec.size();
+    }
+    return text;
 }
 
 /// Cancels that this session has not heard of. The answer lists all of them; only a new one is worth waking
@@ -99,27 +93,101 @@ net::Async<Result<void>> introduce(Core& core, const AgentEntry& agent, const Po
 
 /// One look for news, added to the answer. True: it is worth answering with.
 net::Async<Result<bool>> look(Core& core, const AgentEntry& agent, const PollRequest& request,
-                              std::uint64_t generation, PollResponse& response) {
+                              std::uint64_t generation, PollResponse& response,
+                              std::vector<std::string>& specs) {
     const auto claimant = claimant_of(agent, request.session);
     const int slots = agent.draining ? 0 : request.slots;
-    CONSIGN_CO_TRY(busy, co_await core.db->read([claimant, request, slots](store::Connection& c) {
-        return anything_to_do(c, claimant, request, slots);
-    }));
-    if (!busy) co_return false;
+    if (slots == 0 || !core.dispatcher.has_backlog(claimant.pool)) {
+        CONSIGN_CO_TRY(busy, co_await core.db->read([claimant, request, slots](store::Connection& c) {
+            return anything_to_do(c, claimant, request, slots);
+        }));
+        if (!busy) co_return false;
+    }
     CONSIGN_CO_TRY(work, co_await core.change([presence = agent.presence, claimant, request, slots, generation,
                                                lease = core.options.lease](
                                                   Change& change) -> Result<sessions::Work> {
-        if (!Attendance::newest(*presence, generation)) return sessions::Work{};
+        if (!is_newest(*presence, generation)) return sessions::Work{};
         return sessions::reconcile(change, claimant, request, slots, lease);
     }));
+    if (static_cast<int>(work.claimed.size()) < slots) core.dispatcher.no_backlog(claimant.pool);
     for (auto& job : work.claimed) {
-        CONSIGN_CO_TRY(granted, co_await to_lease(core, std::move(job)));
+        CONSIGN_CO_TRY(granted, co_await to_lease(core, job));
         response.leases.push_back(std::move(granted));
+        specs.push_back(std::move(job.spec));
     }
     response.lost = std::move(work.lost);
     const bool news = note_cancels(*agent.presence, work.cancel);
     response.cancel = std::move(work.cancel);
     co_return news || !response.leases.empty() || !response.lost.empty();
+}
+
+/// One poll, from its first look for work to its answer. What is here is all that a parked one costs.
+class Poll final : public net::Later {
+  public:
+    Poll(Core& core, const AgentEntry& agent, PollRequest request)
+        : core_(core), agent_(agent.id), presence_(agent.presence), request_(std::move(request)),
+          deadline_(std::chrono::steady_clock::now() + std::chrono::seconds(std::min(request_.wait_s, 55))),
+          place_(core.dispatcher, agent.pool(), presence_) {
+        request_.abilities.reset(); // they are stored
+        std::lock_guard lock(presence_->mutex);
+        generation_ = ++presence_->generation;
+        ++presence_->parked;
+    }
+    ~Poll() override {
+        std::lock_guard lock(presence_->mutex);
+        --presence_->parked;
+    }
+
+    Until until() override { return {presence_->mailbox, seen_, deadline_}; }
+    std::chrono::milliseconds limit() const override { return kAnswerDeadline; }
+    net::Async<net::Response> resume(std::shared_ptr<Later> self, net::Wake why) override {
+        co_return conclude(core_, "/v1/agent/poll",
+                           co_await go_on(std::static_pointer_cast<Poll>(std::move(self)), why));
+    }
+
+    /// Looks for news, and answers or parks. `why` it looks: none is the first time.
+    net::Async<Result<net::Response>> go_on(std::shared_ptr<Poll> self, std::optional<net::Wake> why);
+
+  private:
+    Core& core_;
+    const AgentId agent_;
+    const std::shared_ptr<Presence> presence_;
+    PollRequest request_;
+    const net::SteadyTime deadline_;
+    Dispatcher::Place place_;
+    std::uint64_t generation_ = 0, seen_ = 0;
+};
+
+net::Async<Result<net::Response>> Poll::go_on(std::shared_ptr<Poll> self, std::optional<net::Wake> why) {
+    PollResponse response;
+    std::vector<std::string> specs; // of response.leases
+    seen_ = presence_->mailbox.version(); // before the look
+    const auto agent = core_.directory.agent(agent_); // as it is now: what it may do changes while it waits
+    if (!agent || agent->revoked)
+        co_return fail(Code::unauthenticated, std::format("agent {} is revoked", agent_.str()),
+                       "enrol the agent again");
+    if (request_.slots > 0 && !agent->draining)
+        place_.enter();
+    else
+        place_.leave();
+    response.next = {.wait_s = 50,
+                     .renew_s = static_cast<int>(core_.options.lease.count() / 3),
+                     .rotate_key = agent->rotate_key && !agent->next_key};
+    bool last = (why && *why != net::Wake::notified) || std::chrono::steady_clock::now() >= deadline_ ||
+                response.next.rotate_key;
+    CONSIGN_CO_TRY(news, co_await look(core_, *agent, request_, generation_, response, specs));
+    {
+        std::lock_guard lock(presence_->mutex);
+        presence_->last_seen = core_.clock.now();
+        if (presence_->session != request_.session) co_return std::unexpected(sessions::superseded());
+        last |= presence_->generation != generation_;
+    }
+    if (!news && !last) co_return net::Response{.later = std::move(self)};
+    core_.counters.leases += response.leases.size();
+    if (response.leases.empty() && response.cancel.empty() && response.lost.empty() &&
+        !response.next.rotate_key)
+        co_return net::Response::empty(204);
+    co_return net::Response::json(200, with_specs(response, specs));
 }
 
 } // namespace
@@ -130,50 +198,12 @@ net::Async<Result<net::Response>> poll(Call& call) {
         co_return fail(Code::invalid_argument,
                        "a poll needs a session, slots of 0 to 1024 and a wait_s of 0 to 55");
     if (request.leaving) request.slots = request.wait_s = 0;
-    Core& core = call.core;
-    ++core.counters.polls;
-    CONSIGN_CO_CHECK(co_await introduce(core, *call.caller.agent, request));
-    const auto id = call.caller.agent->id;
-    const auto presence = call.caller.agent->presence;
-    Attendance attendance(presence);
-    presence->mailbox.notify(); // an older poll that is still parked sees that it is stale, and ends
-
-    PollResponse response;
-    const auto deadline =
-        std::chrono::steady_clock::now() + std::chrono::seconds(std::min(request.wait_s, 55));
-    Dispatcher::Place place(core.dispatcher, call.caller.agent->pool(), presence);
-    for (bool last = false;;) {
-        const auto seen = presence->mailbox.version(); // before we look
-        const auto agent = core.directory.agent(id); // as it is now: what it may do changes while it waits
-        if (!agent || agent->revoked)
-            co_return fail(Code::unauthenticated, std::format("agent {} is revoked", id.str()),
-                           "enrol the agent again");
-        if (request.slots > 0 && !agent->draining)
-            place.enter();
-        else
-            place.leave();
-        response.next = {.wait_s = 50,
-                         .renew_s = static_cast<int>(core.options.lease.count() / 3),
-                         .rotate_key = agent->rotate_key && !agent->next_key};
-        CONSIGN_CO_TRY(news, co_await look(core, *agent, request, attendance.generation(), response));
-        last |= news || response.next.rotate_key;
-        {
-            std::lock_guard lock(presence->mutex);
-            presence->last_seen = core.clock.now();
-            if (presence->session != request.session) co_return std::unexpected(sessions::superseded());
-            if (presence->generation != attendance.generation()) last = true;
-        }
-        if (last || std::chrono::steady_clock::now() >= deadline) break;
-        const auto woken = co_await call.request.parking->wait_past(presence->mailbox, seen, deadline);
-        if (woken == net::Wake::gone) co_return fail(Code::cancelled, "the agent hung up");
-        if (woken == net::Wake::draining) break;
-        last = woken == net::Wake::deadline;
-    }
-    core.counters.leases += response.leases.size();
-    if (response.leases.empty() && response.cancel.empty() && response.lost.empty() &&
-        !response.next.rotate_key)
-        co_return net::Response::empty(204);
-    co_return answer(response);
+    ++call.core.counters.polls;
+    CONSIGN_CO_CHECK(co_await introduce(call.core, *call.caller.agent, request));
+    const auto poll = std::make_shared<Poll>(call.core, *call.caller.agent, std::move(request));
+    // An older poll that is still parked sees that it is stale, and ends.
+    call.caller.agent->presence->mailbox.notify();
+    co_return co_await poll->go_on(poll, std::nullopt);
 }
 
 } // namespace consign::ims

@@ -117,6 +117,9 @@ std::span<const Route> registry_routes();   ///< upkeep of the embedded registry
 std::span<const Route> admin_routes();      ///< tokens, audit, events, status, health, metrics, OpenAPI
 std::vector<Route> all_routes();
 
+/// What the peer is told of an outcome: the response, or the error as a problem; counted, and logged if it is ours.
+net::Response conclude(Core& core, std::string_view path, Result<net::Response> outcome);
+
 template <class T>
 net::Response answer(const T& value, int status = 200) {
     return net::Response::json(status, json::to_text(value));

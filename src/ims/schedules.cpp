@@ -34,15 +34,13 @@ Result<bool> has_components(store::Connection& c, const InstallId& install) {
 Result<JobId> make_job(Change& change, const InstallId& id, JobKind kind) {
     CONSIGN_TRY(install, installs::by_id(change.tx, id));
     const auto job = JobId::make(change.now);
-    CONSIGN_CHECK(jobs::insert(change,
-                               Job{.id = job,
-                                   .kind = kind,
-                                   .app = install.app,
-                                   .install = id,
-                                   .spec = json::to_text(protocol::InstallSpec{
-                                       .install = id, .install_name = install.name})},
-                               {}));
-    CONSIGN_CHECK(jobs::release_ready(change, job));
+    CONSIGN_CHECK(jobs::enqueue(
+        change, Job{.id = job,
+                    .kind = kind,
+                    .app = install.app,
+                    .install = id,
+                    .spec = json::to_text(
+                        protocol::InstallSpec{.install = id, .install_name = install.name})}));
     return job;
 }
 

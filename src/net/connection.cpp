@@ -103,29 +103,59 @@ Async<bool> Connection::handshake() {
     co_return false;
 }
 
-// Its frame lives while the request is parked: it holds the request and little else. Reading a head and
-// writing an answer have frames of their own, and an idle connection, which waits in serve(), has none of
-// them.
+// Its frame lives while an answer is waited for, in great numbers: it holds what the answer needs, and nothing of
+// the request. Reading, handling and answering have frames of their own; an idle connection, which waits in
+// serve(), has none of them.
 Async<bool> Connection::serve_one() {
+    Asked asked;
+    auto response = co_await respond(asked);
+    while (response && response->later) {
+        const auto later = std::move(response->later);
+        response.reset();
+        const auto why = co_await wait(later->until());
+        if (why == Wake::gone) co_return false;
+        response = co_await finish(later, why, asked);
+    }
+    if (!response) co_return false;
+    co_return co_await answer(asked, std::move(*response));
+}
+
+Async<std::optional<Response>> Connection::respond(Asked& asked) {
     Request request;
-    if (!co_await receive(request)) co_return false;
+    if (!co_await receive(request)) co_return std::nullopt;
+    asked = {.verb = request.verb, .path = request.path};
+    co_return co_await handled(host_.handler(request), asked);
+}
+
+Async<Wake> Connection::wait(Later::Until until) {
+    return wait_past(until.mailbox, until.seen, until.deadline);
+}
+
+Async<std::optional<Response>> Connection::finish(std::shared_ptr<Later> later, Wake why, const Asked& asked) {
+    head_at_ = Clock::now();
+    answer_within(later->limit());
+    co_return co_await handled(later->resume(later, why), asked);
+}
+
+Async<std::optional<Response>> Connection::handled(Async<Response> work, const Asked& asked) {
     std::optional<Response> response;
     due_ = Due::no;
     try {
-        response.emplace(co_await host_.handler(request));
+        response.emplace(co_await std::move(work));
     } catch (const std::exception& e) {
-        log::error("a handler failed", {{"path", request.path}, {"error", e.what()}});
+        log::error("a handler failed", {{"path", asked.path}, {"error", e.what()}});
     } catch (...) {
-        log::error("a handler failed", {{"path", request.path}});
+        log::error("a handler failed", {{"path", asked.path}});
     }
     armed_.reset();
-    if (co_await cancelled()) co_return false;
+    if (co_await cancelled()) co_return std::nullopt;
     if (due_ == Due::answered) {
-        log::warn("a request was answered after its time, to nobody", {{"path", request.path}});
+        log::warn("a request was answered after its time, to nobody", {{"path", asked.path}});
         co_await linger();
-        co_return false;
+        co_return std::nullopt;
     }
-    co_return co_await answer(request, response ? std::move(*response) : internal_error());
+    if (!response) response = internal_error();
+    co_return response;
 }
 
 Async<bool> Connection::receive(Request& request) {
@@ -170,11 +200,11 @@ Async<bool> Connection::receive(Request& request) {
     co_return true;
 }
 
-Async<bool> Connection::answer(const Request& request, Response response) {
+Async<bool> Connection::answer(const Asked& asked, Response response) {
     if (const auto valid = check_headers(response.headers);
         !valid || response.status < 200 || response.status > 999) {
         log::error("a handler's response was refused",
-                   {{"path", request.path}, {"error", valid ? "impossible status" : valid.error().message}});
+                   {{"path", asked.path}, {"error", valid ? "impossible status" : valid.error().message}});
         response = internal_error();
     }
     // A body that the client has not been told to send, or too much to read away: the connection ends.
@@ -190,7 +220,7 @@ Async<bool> Connection::answer(const Request& request, Response response) {
     append_headers(head, response.headers);
     if (response.status == 204 || response.status == 304) {
         plan.framing = Framing::none;
-    } else if (request.verb == Verb::head) {
+    } else if (asked.verb == Verb::head) {
         // A handler that answers HEAD without a body may say how long the body would be.
         const auto said = response.headers.get("Content-Length");
         const auto* text = std::get_if<std::string>(&response.body);
@@ -211,7 +241,7 @@ Async<bool> Connection::answer(const Request& request, Response response) {
     const auto sent =
         co_await send_message(stream_, std::move(head), response.body, plan, host_.options.io_deadline);
     if (!sent) {
-        log::debug("a response was cut short", {{"path", request.path}, {"error", sent.error().message}});
+        log::debug("a response was cut short", {{"path", asked.path}, {"error", sent.error().message}});
         stream_.close(); // no close_notify, no last chunk: the client must see that something is missing
         co_return false;
     }

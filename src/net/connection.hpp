@@ -55,10 +55,20 @@ class Connection final : public Parking, public Source, public std::enable_share
 
   private:
     Async<bool> handshake();
+    /// What of a request its answer needs.
+    struct Asked {
+        Verb verb = Verb::get;
+        std::string path;
+    };
     // These say whether the connection can carry another request.
     Async<bool> serve_one();
     Async<bool> receive(Request& request);
-    Async<bool> answer(const Request& request, Response response);
+    Async<bool> answer(const Asked& asked, Response response);
+    /// From the request to its response; none: the connection is at its end.
+    Async<std::optional<Response>> respond(Asked& asked);
+    Async<Wake> wait(Later::Until until);
+    Async<std::optional<Response>> finish(std::shared_ptr<Later> later, Wake why, const Asked& asked);
+    Async<std::optional<Response>> handled(Async<Response> work, const Asked& asked);
     Async<bool> refuse(Error error, int status);
     Async<bool> drain_body();
     Async<void> linger();

@@ -1,4 +1,5 @@
 #include "bench.hpp"
+#include <format>
 #include "consign/base/jwt.hpp"
 #include "consign/base/random.hpp"
 #include <algorithm>
@@ -68,6 +69,11 @@ Process::~Process() {
     process_->wait(std::chrono::seconds(20));
 }
 
+void Process::kill() {
+    process_->signal_group(SIGKILL);
+    process_->wait(std::chrono::seconds(20));
+}
+
 std::string Process::wait_for(std::string_view key) {
     for (int i = 0; i < 2000; ++i) {
         const auto text = read_file(log_).value_or("");
@@ -91,15 +97,43 @@ void copy_tree(const std::filesystem::path& from, const std::filesystem::path& t
 }
 } // namespace
 
-Server::Server(const std::filesystem::path& binary, const std::filesystem::path& history)
-    : directory_(need(TemporaryDirectory::make("consign-bench"), "make a directory")) {
+Certificate make_certificate(const std::filesystem::path& directory) {
+    Certificate out{directory / "cert.pem", directory / "key.pem"};
+    auto made =
+        need(Subprocess::spawn({.argv = {"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                                         "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+                                         "/CN=bench", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout",
+                                         out.key.string(), "-out", out.certificate.string()},
+                                .directory = ".",
+                                .environment = minimal_environment()}),
+             "start openssl");
+    made.wait(std::chrono::seconds(30));
+    return out;
+}
+
+Server::Server(const std::filesystem::path& binary, const std::filesystem::path& history,
+               const std::optional<Certificate>& tls)
+    : binary_(binary), tls_(tls),
+      directory_(need(TemporaryDirectory::make("consign-bench"), "make a directory")) {
     if (!history.empty()) copy_tree(history, data());
-    process_.emplace(binary,
-                     std::vector<std::string>{"ims", "--data", data().string(), "--listen", "127.0.0.1:0"},
-                     directory_.path() / "ims.log");
-    url_ = need(net::Url::parse(process_->wait_for("url=")), "read the URL");
+    start();
     token_ = need(read_file(data() / "owner.token"), "read the token");
     while (token_.ends_with('\n')) token_.pop_back();
+}
+
+void Server::kill() {
+    process_->kill();
+    process_.reset();
+}
+
+void Server::start() {
+    std::vector<std::string> arguments{"ims", "--data", data().string(), "--listen",
+                                       url_.host.empty() ? "127.0.0.1:0" : url_.host + ":" + std::to_string(url_.port)};
+    if (tls_)
+        arguments.insert(arguments.end(),
+                         {"--tls-cert", tls_->certificate.string(), "--tls-key", tls_->key.string()});
+    process_.emplace(binary_, std::move(arguments), directory_.path() / std::format("ims.{}.log", starts_++));
+    url_ = need(net::Url::parse(process_->wait_for("url=")), "read the URL");
 }
 
 namespace {
@@ -185,10 +219,11 @@ int main(int argc, char** argv) {
     const std::filesystem::path binary = argc > 2 ? argv[2] : "";
     if (argc == 3 && name == "footprint") return bench::footprint(binary);
     if (argc == 3 && name == "dispatch") return bench::dispatch(binary);
+    if (argc == 3 && name == "dispatch-alone") return bench::dispatch_alone(binary);
     if (argc == 3 && name == "polls") return bench::polls(binary);
     if (argc == 3 && name == "pack") return bench::pack(binary);
     if (argc == 3 && name == "copy") return bench::copy(binary);
     if (argc == 3 && name == "registry") return bench::registry(binary);
-    std::cerr << "usage: consign_bench footprint|dispatch|polls|pack|copy|registry BINARY\n";
+    std::cerr << "usage: consign_bench footprint|dispatch|dispatch-alone|polls|pack|copy|registry BINARY\n";
     return 2;
 }

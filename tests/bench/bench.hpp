@@ -48,6 +48,7 @@ class Process {
             std::filesystem::path log);
     ~Process();
     pid_t pid() const { return process_->pid(); }
+    void kill(); ///< with SIGKILL
     /// Waits until the log has a word that begins with `key`, gives the rest of that word.
     std::string wait_for(std::string_view key);
 
@@ -57,12 +58,22 @@ class Process {
     std::optional<Subprocess> process_;
 };
 
+struct Certificate {
+    std::filesystem::path certificate, key;
+};
+/// Self-signed, for 127.0.0.1.
+Certificate make_certificate(const std::filesystem::path& directory);
+
 /// An IMS on a scratch directory with one app `load`, whose component `job` has a spec of about 1 KiB.
 class Server {
   public:
     /// `history`: the data directory of a stopped server, which is copied; empty: a new one.
-    explicit Server(const std::filesystem::path& binary, const std::filesystem::path& history = {});
-    void stop() { process_.reset(); }
+    explicit Server(const std::filesystem::path& binary, const std::filesystem::path& history = {},
+                    const std::optional<Certificate>& tls = {});
+    void stop() { process_.reset(); } ///< in order
+    void kill();
+    /// Again on the same data and port.
+    void start();
     const net::Url& url() const { return url_; }
     const std::string& owner_token() const { return token_; }
     pid_t pid() const { return process_->pid(); }
@@ -70,8 +81,11 @@ class Server {
     std::filesystem::path data() const { return directory_.path() / "ims"; }
 
   private:
+    const std::filesystem::path binary_;
+    const std::optional<Certificate> tls_;
     TemporaryDirectory directory_;
     std::optional<Process> process_;
+    int starts_ = 0; ///< each has a log of its own
     net::Url url_;
     std::string token_;
 };
@@ -97,6 +111,7 @@ net::Async<Result<std::string>> enroll_agent(protocol::ApiClient& owner);
 
 int footprint(const std::filesystem::path& binary);
 int dispatch(const std::filesystem::path& binary);
+int dispatch_alone(const std::filesystem::path& binary); ///< without the others: to work on ours
 int polls(const std::filesystem::path& binary);
 int pack(const std::filesystem::path& binary);
 int copy(const std::filesystem::path& binary);

@@ -67,6 +67,18 @@ double ratio(const Contestant& ours, const Contestant& theirs) {
 
 } // namespace
 
+int dispatch_alone(const std::filesystem::path& binary) {
+    Contestant one{"consign, 1 worker", 1,
+                   [&](net::IoThread& io, std::size_t workers) { return start_consign(binary, {}, io, workers); }};
+    Contestant many{"consign", kWorkers, one.start};
+    for (int round = 0; round < kRounds; ++round)
+        for (auto* ours : {&one, &many}) ours->one_round();
+    std::cout << std::format("bench dispatch-alone: cycles_per_s_1={:.0f} cycles_per_s_64={:.0f} "
+                             "cpu_us_per_cycle={:.0f}\n",
+                             median(one.rates), median(many.rates), median(many.cpu_us));
+    return 0;
+}
+
 int dispatch(const std::filesystem::path& binary) {
     const auto directory = need(TemporaryDirectory::make("consign-bench"), "make a directory");
     const auto history = make_history(binary, directory.path(), kHistory);

@@ -23,24 +23,6 @@ constexpr std::uint64_t kBigBytes = 1ull << 30, kManyBytes = 64ull << 20;
 constexpr int kRounds = 5, kSmallBlobs = 1000, kSmallBytes = 4096, kPulls = 64;
 constexpr std::string_view kRepository = "bench/x";
 
-struct Certificate {
-    std::filesystem::path certificate, key;
-};
-
-Certificate make_certificate(const std::filesystem::path& directory) {
-    Certificate out{directory / "cert.pem", directory / "key.pem"};
-    auto made =
-        need(Subprocess::spawn({.argv = {"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                                         "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
-                                         "/CN=bench", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout",
-                                         out.key.string(), "-out", out.certificate.string()},
-                                .directory = ".",
-                                .environment = minimal_environment()}),
-             "start openssl");
-    made.wait(std::chrono::seconds(30));
-    return out;
-}
-
 /// One registry on a scratch directory; ended with its object.
 class Registry {
   public:

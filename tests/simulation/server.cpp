@@ -27,8 +27,8 @@ std::unique_ptr<store::SqliteConnection> open(const std::filesystem::path& file,
 } // namespace
 
 Server::Server(const std::filesystem::path& file, Random& random, const ManualClock& clock, Checker& checker)
-    : random_(random), clock_(clock), checker_(checker), db_(open(file / "ims.db", ims::kMigrations)),
-      logs_(open(file / "logs.db", ims::log_streams::kMigrations)) {}
+    : random_(random), clock_(clock), checker_(checker), db_(open(file / "ims.db", ims::migrations())),
+      logs_(open(file / "logs.db", ims::log_streams::migrations())) {}
 
 void Server::crash() {
     up_ = false;
@@ -147,7 +147,9 @@ bool Server::look_for_work(const Request& request, std::uint64_t generation, boo
             return false;
         }
         for (const auto& job : (*work)->claimed) {
-            const auto offset = ims::log_streams::fence(*logs_, job.id, job.epoch);
+            const auto offset = job.epoch == ims::log_streams::kFirstEpoch
+                                    ? Result<std::int64_t>(0)
+                                    : ims::log_streams::fence(*logs_, job.id, job.epoch);
             if (!offset) throw Violation("cannot fence a log");
             response.leases.push_back({.job = job.id,
                                        .epoch = job.epoch,

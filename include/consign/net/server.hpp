@@ -44,14 +44,35 @@ struct Request {
     }
 };
 
+class Later;
+
 struct Response {
     int status = 200;
     Headers headers = {};
     Body body = std::string{};
+    std::shared_ptr<Later> later = {}; ///< the answer is still to come; the rest of this says nothing then
 
     static Response json(int status, std::string text);
     static Response text(int status, std::string text);
     static Response empty(int status);
+};
+
+/// An answer that has to wait for something, for a long time and in great numbers. Parking::wait_past() keeps the
+/// handler with all its frames and the whole request; this keeps what its maker put into it, and nothing else.
+class Later {
+  public:
+    struct Until {
+        Mailbox& mailbox;
+        std::uint64_t seen = 0; ///< a version past this one ends the wait
+        SteadyTime deadline{};
+    };
+    virtual ~Later() = default;
+    virtual Until until() = 0;
+    /// How long each resume() may take; then the peer is answered 504 without it.
+    virtual std::chrono::milliseconds limit() const = 0;
+    /// On the connection's I/O thread, with why the wait has ended (not with `gone`: then there is nobody to
+    /// answer, and this is dropped). The response, which may be this again.
+    virtual Async<Response> resume(std::shared_ptr<Later> self, Wake why) = 0;
 };
 
 /// Code → HTTP status; the only such table.

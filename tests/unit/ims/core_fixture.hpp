@@ -14,7 +14,7 @@ struct CoreFixture {
     net::IoThread io; ///< ends before the core
 
     CoreFixture() {
-        core.db = *store::open_sqlite(directory.path() / "ims.db", kMigrations);
+        core.db = *store::open_sqlite(directory.path() / "ims.db", migrations());
         core.logs = *LogStore::open(directory.path() / "logs.db");
         const auto token_key = PrivateKey::generate();
         core.vendor = {.id = "ims_01ARZ3NDEKTSV4RRFFQ69G5FAV",

@@ -63,3 +63,19 @@ TEST_CASE("one that can take nothing stands in no line, and hands on the wake-up
     CHECK(busy.woken() == 1);
     CHECK(c.woken() == 1);
 }
+
+TEST_CASE("jobs for which nobody stands in line are a backlog until somebody asks for more", "[dispatcher]") {
+    Dispatcher dispatcher;
+    CHECK_FALSE(dispatcher.has_backlog({}));
+    dispatcher.wake({}, 1);
+    CHECK(dispatcher.has_backlog({}));
+    CHECK_FALSE(dispatcher.has_backlog(Pool{InstallId::make(Time{})}));
+    dispatcher.no_backlog({});
+    CHECK_FALSE(dispatcher.has_backlog({}));
+    Waiter a(dispatcher);
+    dispatcher.wake({}, 1);
+    CHECK_FALSE(dispatcher.has_backlog({}));
+    Waiter b(dispatcher);
+    dispatcher.wake({}, 2);
+    CHECK(dispatcher.has_backlog({}));
+}

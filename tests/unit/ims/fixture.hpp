@@ -24,7 +24,7 @@ inline jobs::Claimant claimant(const AgentId& agent, const SessionId& session, c
 
 struct Fixture {
     TemporaryDirectory directory = *TemporaryDirectory::make("ims-test");
-    std::unique_ptr<store::Database> db = *store::open_sqlite(directory.path() / "ims.db", kMigrations);
+    std::unique_ptr<store::Database> db = *store::open_sqlite(directory.path() / "ims.db", migrations());
     ManualClock clock;
     Effects effects; ///< of the last change
     AgentId agent = AgentId::make(clock.now());

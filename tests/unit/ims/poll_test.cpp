@@ -27,6 +27,15 @@ struct Polling : CoreFixture {
         Call call{.core = core, .request = request, .body = json::to_text(what)};
         call.caller.agent = core.directory.agent(id);
         CONSIGN_CO_TRY(response, co_await poll(call));
+        while (response.later) { // as a connection does it
+            const auto later = std::move(response.later);
+            const auto until = later->until();
+            const auto why = co_await peer.wait_past(until.mailbox, until.seen, until.deadline);
+            response = co_await later->resume(later, why);
+        }
+        if (response.status >= 400)
+            co_return std::unexpected(net::error_from(response.status, "application/problem+json",
+                                                      std::get<std::string>(response.body)));
         Answered out{.status = response.status};
         const auto& text = std::get<std::string>(response.body);
         if (!text.empty()) {

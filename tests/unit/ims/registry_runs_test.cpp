@@ -16,7 +16,7 @@ struct Runs {
     net::BlockingPool pool{1};
     SystemClock clock;
     std::unique_ptr<store::Database> db =
-        std::move(store::open_sqlite(directory.path() / "ims.db", kMigrations).value());
+        std::move(store::open_sqlite(directory.path() / "ims.db", migrations()).value());
     std::unique_ptr<oci::Registry> registry =
         std::move(oci::Registry::open(directory.path() / "registry", pool).value());
 
