@@ -22,17 +22,18 @@ std::optional<AgentId> AccessTokens::holder(std::string_view token, Time now) co
     const std::lock_guard lock(mutex_);
     const auto found = entries_.find(hash);
     if (found == entries_.end() || now >= found->second.good_until) return std::nullopt;
-    return found->second.agent;
+    return found->second.agent->agent;
 }
 
-void AccessTokens::remember(std::string_view token, const AgentId& agent, Time good_until, Time now) {
+void AccessTokens::remember(std::string_view token, std::shared_ptr<const Presence> agent, Time good_until,
+                            Time now) {
     const auto hash = hash_of(token);
     const std::lock_guard lock(mutex_);
     if (entries_.size() >= limit_ && !entries_.contains(hash)) {
         std::erase_if(entries_, [&](const auto& item) { return now >= item.second.good_until; });
         if (entries_.size() >= limit_) entries_.clear(); // each costs one verification to come back
     }
-    entries_.insert_or_assign(hash, Entry{agent, good_until});
+    entries_.insert_or_assign(hash, Entry{std::move(agent), good_until});
 }
 
 std::size_t AccessTokens::size() const {

@@ -1,6 +1,5 @@
 #pragma once
-#include "consign/base/clock.hpp"
-#include "consign/base/id.hpp"
+#include "directory.hpp"
 #include <array>
 #include <mutex>
 #include <optional>
@@ -11,7 +10,7 @@ namespace consign::ims {
 
 /// Agents' access tokens whose signature was found right: an agent sends the same one with each request of an
 /// hour, and verifying it costs as much as all the rest of a small request. Only that is remembered, and until
-/// when the token is good; whether its agent was revoked is the caller's to ask. About 200 bytes a token. Any
+/// when the token is good; whether its agent was revoked is the caller's to ask. About 100 bytes a token. Any
 /// thread.
 class AccessTokens {
   public:
@@ -19,7 +18,7 @@ class AccessTokens {
 
     /// Whose it is; nothing: not known, or its time is over.
     std::optional<AgentId> holder(std::string_view token, Time now) const;
-    void remember(std::string_view token, const AgentId& agent, Time good_until, Time now);
+    void remember(std::string_view token, std::shared_ptr<const Presence> agent, Time good_until, Time now);
     std::size_t size() const;
 
   private:
@@ -28,7 +27,7 @@ class AccessTokens {
         std::size_t operator()(const Hash& hash) const;
     };
     struct Entry {
-        AgentId agent;
+        std::shared_ptr<const Presence> agent;
         Time good_until;
     };
     static Hash hash_of(std::string_view token);

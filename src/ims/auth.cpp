@@ -46,7 +46,7 @@ Result<AgentEntry> verify_access_token(const Core& core, std::string_view token,
         return fail(Code::unauthenticated, "this token is for something else than the API");
     CONSIGN_TRY(agent, known_agent(core, AgentId::parse(member(claims, "sub"))));
     if (const auto exp = claims.find("exp"); exp != claims.end() && exp->is_number_integer())
-        core.access_tokens.remember(token, agent.id,
+        core.access_tokens.remember(token, agent.presence,
                                     from_millis(exp->get<std::int64_t>() * 1000) + kClockLeeway, now);
     return std::move(agent);
 }

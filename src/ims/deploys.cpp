@@ -144,22 +144,25 @@ Result<void> plan_deploy(Change& change, const Deploy& deploy, const installs::I
 Result<void> plan_teardown(Change& change, const Deploy& deploy, const installs::Install& install) {
     CONSIGN_TRY(app, apps::get(change.tx, install.app));
     CONSIGN_TRY(present, installs::components(change.tx, install));
-    std::map<std::string, JobId> job_of;
+    std::set<std::string> wanted;
     for (const auto& part : present)
         if (part.state != "absent" && (deploy.component.empty() || part.component == deploy.component))
-            job_of[part.component] = JobId::make(change.now);
+            wanted.insert(part.component);
+    // Dependents first: a dependency row may only name a job that is stored, and the ids are in the order in
+    // which the jobs may run.
+    std::vector<std::string> order;
+    for (const auto& component : app.config.components) order.push_back(component.name);
+    for (const auto& name : wanted)
+        if (std::ranges::find(order, name) == order.end()) order.push_back(name); // dropped from the app since
+    std::ranges::reverse(order);
+    std::map<std::string, JobId> job_of;
+    for (const auto& name : order)
+        if (wanted.contains(name)) job_of[name] = JobId::make(change.now);
     std::map<std::string, std::vector<JobId>> after;
     for (const auto& component : app.config.components)
         if (job_of.contains(component.name))
             for (const auto& dependency : component.depends_on)
                 after[dependency].push_back(job_of[component.name]);
-    // Dependents first: a dependency row may only name a job that is stored.
-    std::vector<std::string> order;
-    for (const auto& component : app.config.components) order.push_back(component.name);
-    for (const auto& [name, job] : job_of)
-        if (std::ranges::find(order, name) == order.end())
-            order.push_back(name); // dropped from the app since
-    std::ranges::reverse(order);
     for (const auto& name : order) {
         const auto job = job_of.find(name);
         if (job == job_of.end()) continue;

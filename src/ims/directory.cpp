@@ -27,7 +27,7 @@ std::optional<AgentEntry> agent_of_row(const store::Row& row) {
     entry.hostname = row.string(5);
     entry.revoked = row.boolean(6);
     entry.enrolled_at = row.time(7);
-    entry.presence = std::make_shared<Presence>();
+    entry.presence = std::make_shared<Presence>(entry.id, entry.pool());
     if (const auto seen = row.optional_time(8)) entry.presence->last_seen = *seen;
     if (auto next = PublicKey::from_pem(row.text(9))) entry.next_key = *next;
     entry.rotate_key = row.boolean(10);

@@ -12,9 +12,13 @@ namespace consign::ims {
 
 /// What only this process knows of an agent. Shared by the requests of that agent; guarded by its mutex.
 struct Presence {
+    Presence(AgentId whose, Pool of) : agent(std::move(whose)), pool(std::move(of)) {}
+    const AgentId agent;
+    const Pool pool;
     net::Mailbox mailbox; ///< notified when there may be work, a cancel, or a newer session
     std::mutex mutex;
     SessionId session;
+    std::uint64_t sessions = 0; ///< how many there were since the start: names the present one
     Time last_seen{};
     bool left = false;              ///< its last poll said that it stops
     int parked = 0;                 ///< polls waiting now

@@ -3,8 +3,8 @@
 
 namespace consign::ims {
 
-Dispatcher::Place::Place(Dispatcher& dispatcher, Pool pool, std::shared_ptr<Presence> presence)
-    : dispatcher_(dispatcher), pool_(std::move(pool)), presence_(std::move(presence)) {}
+Dispatcher::Place::Place(Dispatcher& dispatcher, Presence& presence)
+    : dispatcher_(dispatcher), presence_(presence) {}
 
 Dispatcher::Place::~Place() { leave(); }
 
@@ -14,18 +14,18 @@ void Dispatcher::Place::leave() {
         std::lock_guard lock(dispatcher_.mutex_);
         pass_on = std::exchange(woken_, false);
         if (std::exchange(queued_, false)) {
-            const auto line = dispatcher_.parked_.find(pool_);
+            const auto line = dispatcher_.parked_.find(presence_.pool);
             std::erase(line->second, this);
             if (line->second.empty()) dispatcher_.parked_.erase(line);
         }
     }
-    if (pass_on) dispatcher_.wake(pool_, 1);
+    if (pass_on) dispatcher_.wake(presence_.pool, 1);
 }
 
 void Dispatcher::Place::enter() {
     std::lock_guard lock(dispatcher_.mutex_);
     woken_ = false;
-    if (!std::exchange(queued_, true)) dispatcher_.parked_[pool_].push_back(this);
+    if (!std::exchange(queued_, true)) dispatcher_.parked_[presence_.pool].push_back(this);
 }
 
 void Dispatcher::wake(const Pool& pool, int jobs) {
@@ -40,7 +40,7 @@ void Dispatcher::wake(const Pool& pool, int jobs) {
         line->second.pop_front();
         place->queued_ = false;
         place->woken_ = true;
-        place->presence_->mailbox.notify();
+        place->presence_.mailbox.notify();
     }
     if (jobs > 0) backlog_.insert(pool);
     if (line->second.empty()) parked_.erase(line);

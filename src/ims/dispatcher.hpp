@@ -13,7 +13,7 @@ class Dispatcher {
     /// wake-up on.
     class Place {
       public:
-        Place(Dispatcher& dispatcher, Pool pool, std::shared_ptr<Presence> presence);
+        Place(Dispatcher& dispatcher, Presence& presence); ///< which outlives it
         ~Place();
         Place(const Place&) = delete;
         Place& operator=(const Place&) = delete;
@@ -25,8 +25,7 @@ class Dispatcher {
       private:
         friend class Dispatcher;
         Dispatcher& dispatcher_;
-        Pool pool_;
-        std::shared_ptr<Presence> presence_;
+        Presence& presence_;
         bool queued_ = false, woken_ = false; ///< guarded by the dispatcher's mutex
     };
 

@@ -22,13 +22,13 @@ jobs::Claimant claimant_of(const AgentEntry& agent, const SessionId& session) {
 }
 
 /// Whether a write is worth it: an idle poll costs one read, no commit.
-Result<bool> anything_to_do(store::Connection& c, const jobs::Claimant& claimant, const PollRequest& request,
-                            int slots) {
+Result<bool> anything_to_do(store::Connection& c, const jobs::Claimant& claimant,
+                            const PollRequest& request) {
     CONSIGN_TRY(held,
                 c.query_one("SELECT 1 FROM jobs WHERE agent=$1 AND state IN ('leased', 'running') LIMIT 1",
                             {claimant.agent}, [](const store::Row&) { return true; }));
     if (held || !request.running.empty()) return true;
-    return slots > 0 ? jobs::claimable(c, claimant) : Result<bool>(false);
+    return request.slots > 0 ? jobs::claimable(c, claimant) : Result<bool>(false);
 }
 
 /// Without its spec: see with_specs().
@@ -85,29 +85,46 @@ net::Async<Result<void>> introduce(Core& core, const AgentEntry& agent, const Po
     std::lock_guard lock(agent.presence->mutex);
     if (!known) {
         agent.presence->session = request.session;
+        ++agent.presence->sessions;
         agent.presence->told.clear();
     }
     agent.presence->left = request.leaving;
     co_return Result<void>{};
 }
 
-/// One look for news, added to the answer. True: it is worth answering with.
-net::Async<Result<bool>> look(Core& core, const AgentEntry& agent, const PollRequest& request,
-                              std::uint64_t generation, PollResponse& response,
+/// What of a poll is needed until it is answered; the rest of its request is not kept.
+struct Asked {
+    int slots = 0;
+    std::vector<protocol::RunningJob> running;
+    std::uint64_t sessions = 0;   ///< of its presence, when it came
+    std::uint64_t generation = 0; ///< likewise: whether it is the newest
+};
+
+/// One look for news, added to the answer. True: it is worth answering with. `leftovers`: of the first look.
+net::Async<Result<bool>> look(Core& core, const AgentEntry& agent, const Asked& asked,
+                              std::vector<protocol::RunningJob> leftovers, PollResponse& response,
                               std::vector<std::string>& specs) {
+    PollRequest request{.slots = agent.draining ? 0 : asked.slots,
+                        .running = asked.running,
+                        .leftovers = std::move(leftovers)};
+    {
+        std::lock_guard lock(agent.presence->mutex);
+        if (agent.presence->sessions != asked.sessions) co_return false; // it is told in a moment
+        request.session = agent.presence->session;
+    }
     const auto claimant = claimant_of(agent, request.session);
-    const int slots = agent.draining ? 0 : request.slots;
+    const int slots = request.slots;
     if (slots == 0 || !core.dispatcher.has_backlog(claimant.pool)) {
-        CONSIGN_CO_TRY(busy, co_await core.db->read([claimant, request, slots](store::Connection& c) {
-            return anything_to_do(c, claimant, request, slots);
+        CONSIGN_CO_TRY(busy, co_await core.db->read([claimant, request](store::Connection& c) {
+            return anything_to_do(c, claimant, request);
         }));
         if (!busy) co_return false;
     }
-    CONSIGN_CO_TRY(work, co_await core.change([presence = agent.presence, claimant, request, slots, generation,
-                                               lease = core.options.lease](
+    CONSIGN_CO_TRY(work, co_await core.change([presence = agent.presence, claimant, request,
+                                               generation = asked.generation, lease = core.options.lease](
                                                   Change& change) -> Result<sessions::Work> {
         if (!is_newest(*presence, generation)) return sessions::Work{};
-        return sessions::reconcile(change, claimant, request, slots, lease);
+        return sessions::reconcile(change, claimant, request, request.slots, lease);
     }));
     if (static_cast<int>(work.claimed.size()) < slots) core.dispatcher.no_backlog(claimant.pool);
     for (auto& job : work.claimed) {
@@ -124,13 +141,15 @@ net::Async<Result<bool>> look(Core& core, const AgentEntry& agent, const PollReq
 /// One poll, from its first look for work to its answer. What is here is all that a parked one costs.
 class Poll final : public net::Later {
   public:
-    Poll(Core& core, const AgentEntry& agent, PollRequest request)
-        : core_(core), agent_(agent.id), presence_(agent.presence), request_(std::move(request)),
-          deadline_(std::chrono::steady_clock::now() + std::chrono::seconds(std::min(request_.wait_s, 55))),
-          place_(core.dispatcher, agent.pool(), presence_) {
-        request_.abilities.reset(); // they are stored
+    Poll(Core& core, std::shared_ptr<Presence> presence, PollRequest& request)
+        : core_(core), presence_(std::move(presence)),
+          deadline_(std::chrono::steady_clock::now() + std::chrono::seconds(std::min(request.wait_s, 55))),
+          place_(core.dispatcher, *presence_) {
         std::lock_guard lock(presence_->mutex);
-        generation_ = ++presence_->generation;
+        asked_ = {.slots = request.slots,
+                  .running = std::move(request.running),
+                  .sessions = presence_->sessions,
+                  .generation = ++presence_->generation};
         ++presence_->parked;
     }
     ~Poll() override {
@@ -141,46 +160,48 @@ class Poll final : public net::Later {
     Until until() override { return {presence_->mailbox, seen_, deadline_}; }
     std::chrono::milliseconds limit() const override { return kAnswerDeadline; }
     net::Async<net::Response> resume(std::shared_ptr<Later> self, net::Wake why) override {
+        // Nothing has moved the mailbox, so there is nothing new: that is an answer, and costs no look.
+        if (why != net::Wake::notified) co_return net::Response::empty(204);
         co_return conclude(core_, "/v1/agent/poll",
-                           co_await go_on(std::static_pointer_cast<Poll>(std::move(self)), why));
+                           co_await go_on(std::static_pointer_cast<Poll>(std::move(self)), {}));
     }
 
-    /// Looks for news, and answers or parks. `why` it looks: none is the first time.
-    net::Async<Result<net::Response>> go_on(std::shared_ptr<Poll> self, std::optional<net::Wake> why);
+    /// Looks for news, and answers or parks.
+    net::Async<Result<net::Response>> go_on(std::shared_ptr<Poll> self,
+                                            std::vector<protocol::RunningJob> leftovers);
 
   private:
     Core& core_;
-    const AgentId agent_;
     const std::shared_ptr<Presence> presence_;
-    PollRequest request_;
     const net::SteadyTime deadline_;
     Dispatcher::Place place_;
-    std::uint64_t generation_ = 0, seen_ = 0;
+    Asked asked_;
+    std::uint64_t seen_ = 0;
 };
 
-net::Async<Result<net::Response>> Poll::go_on(std::shared_ptr<Poll> self, std::optional<net::Wake> why) {
+net::Async<Result<net::Response>> Poll::go_on(std::shared_ptr<Poll> self,
+                                              std::vector<protocol::RunningJob> leftovers) {
     PollResponse response;
     std::vector<std::string> specs; // of response.leases
     seen_ = presence_->mailbox.version(); // before the look
-    const auto agent = core_.directory.agent(agent_); // as it is now: what it may do changes while it waits
+    const auto agent = core_.directory.agent(presence_->agent); // as it is now: what it may do changes meanwhile
     if (!agent || agent->revoked)
-        co_return fail(Code::unauthenticated, std::format("agent {} is revoked", agent_.str()),
+        co_return fail(Code::unauthenticated, std::format("agent {} is revoked", presence_->agent.str()),
                        "enrol the agent again");
-    if (request_.slots > 0 && !agent->draining)
+    if (asked_.slots > 0 && !agent->draining)
         place_.enter();
     else
         place_.leave();
     response.next = {.wait_s = 50,
                      .renew_s = static_cast<int>(core_.options.lease.count() / 3),
                      .rotate_key = agent->rotate_key && !agent->next_key};
-    bool last = (why && *why != net::Wake::notified) || std::chrono::steady_clock::now() >= deadline_ ||
-                response.next.rotate_key;
-    CONSIGN_CO_TRY(news, co_await look(core_, *agent, request_, generation_, response, specs));
+    bool last = std::chrono::steady_clock::now() >= deadline_ || response.next.rotate_key;
+    CONSIGN_CO_TRY(news, co_await look(core_, *agent, asked_, std::move(leftovers), response, specs));
     {
         std::lock_guard lock(presence_->mutex);
         presence_->last_seen = core_.clock.now();
-        if (presence_->session != request_.session) co_return std::unexpected(sessions::superseded());
-        last |= presence_->generation != generation_;
+        if (presence_->sessions != asked_.sessions) co_return std::unexpected(sessions::superseded());
+        last |= presence_->generation != asked_.generation;
     }
     if (!news && !last) co_return net::Response{.later = std::move(self)};
     core_.counters.leases += response.leases.size();
@@ -200,10 +221,10 @@ net::Async<Result<net::Response>> poll(Call& call) {
     if (request.leaving) request.slots = request.wait_s = 0;
     ++call.core.counters.polls;
     CONSIGN_CO_CHECK(co_await introduce(call.core, *call.caller.agent, request));
-    const auto poll = std::make_shared<Poll>(call.core, *call.caller.agent, std::move(request));
-    // An older poll that is still parked sees that it is stale, and ends.
-    call.caller.agent->presence->mailbox.notify();
-    co_return co_await poll->go_on(poll, std::nullopt);
+    const auto& presence = call.caller.agent->presence;
+    const auto poll = std::make_shared<Poll>(call.core, presence, request);
+    presence->mailbox.notify(); // an older poll that is still parked sees that it is stale, and ends
+    co_return co_await poll->go_on(poll, std::move(request.leftovers));
 }
 
 } // namespace consign::ims

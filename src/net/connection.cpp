@@ -74,7 +74,14 @@ Connection::~Connection() {
 
 Async<void> Connection::serve(std::shared_ptr<Connection> self) {
     if (self->host_.tls && !co_await self->handshake()) co_return;
-    for (;;) {
+    for (bool alive = true; alive;) {
+        if (self->later_) {
+            // Here, and not further down, because many wait here: what serves a request has given its frames back.
+            const auto until = self->later_->until();
+            const auto why = co_await self->wait_past(until.mailbox, until.seen, until.deadline);
+            alive = why != Wake::gone && co_await self->go_on(why);
+            continue;
+        }
         if (!self->incoming_.has_bytes()) {
             if (self->host_.draining) break;
             self->idle_ = true;
@@ -83,8 +90,9 @@ Async<void> Connection::serve(std::shared_ptr<Connection> self) {
             self->idle_ = false;
             if (!ready) break;
         }
-        if (!co_await self->serve_one()) break;
+        alive = co_await self->serve_one();
     }
+    self->later_.reset();
     self->stream_.finish_writing();
     self->stream_.close();
 }
@@ -103,54 +111,45 @@ Async<bool> Connection::handshake() {
     co_return false;
 }
 
-// Its frame lives while an answer is waited for, in great numbers: it holds what the answer needs, and nothing of
-// the request. Reading, handling and answering have frames of their own; an idle connection, which waits in
-// serve(), has none of them.
-Async<bool> Connection::serve_one() {
-    Asked asked;
-    auto response = co_await respond(asked);
-    while (response && response->later) {
-        const auto later = std::move(response->later);
-        response.reset();
-        const auto why = co_await wait(later->until());
-        if (why == Wake::gone) co_return false;
-        response = co_await finish(later, why, asked);
-    }
-    if (!response) co_return false;
-    co_return co_await answer(asked, std::move(*response));
-}
+Async<bool> Connection::serve_one() { co_return co_await conclude(co_await respond()); }
 
-Async<std::optional<Response>> Connection::respond(Asked& asked) {
-    Request request;
-    if (!co_await receive(request)) co_return std::nullopt;
-    asked = {.verb = request.verb, .path = request.path};
-    co_return co_await handled(host_.handler(request), asked);
-}
-
-Async<Wake> Connection::wait(Later::Until until) {
-    return wait_past(until.mailbox, until.seen, until.deadline);
-}
-
-Async<std::optional<Response>> Connection::finish(std::shared_ptr<Later> later, Wake why, const Asked& asked) {
+Async<bool> Connection::go_on(Wake why) {
+    const auto later = std::move(later_);
     head_at_ = Clock::now();
     answer_within(later->limit());
-    co_return co_await handled(later->resume(later, why), asked);
+    co_return co_await conclude(co_await handled(later->resume(later, why)));
 }
 
-Async<std::optional<Response>> Connection::handled(Async<Response> work, const Asked& asked) {
+Async<bool> Connection::conclude(std::optional<Response> response) {
+    if (!response) co_return false;
+    if (response->later) {
+        later_ = std::move(response->later);
+        co_return true;
+    }
+    co_return co_await answer(std::move(*response));
+}
+
+Async<std::optional<Response>> Connection::respond() {
+    Request request;
+    if (!co_await receive(request)) co_return std::nullopt;
+    asked_ = {.verb = request.verb, .path = request.path};
+    co_return co_await handled(host_.handler(request));
+}
+
+Async<std::optional<Response>> Connection::handled(Async<Response> work) {
     std::optional<Response> response;
     due_ = Due::no;
     try {
         response.emplace(co_await std::move(work));
     } catch (const std::exception& e) {
-        log::error("a handler failed", {{"path", asked.path}, {"error", e.what()}});
+        log::error("a handler failed", {{"path", asked_.path}, {"error", e.what()}});
     } catch (...) {
-        log::error("a handler failed", {{"path", asked.path}});
+        log::error("a handler failed", {{"path", asked_.path}});
     }
     armed_.reset();
     if (co_await cancelled()) co_return std::nullopt;
     if (due_ == Due::answered) {
-        log::warn("a request was answered after its time, to nobody", {{"path", asked.path}});
+        log::warn("a request was answered after its time, to nobody", {{"path", asked_.path}});
         co_await linger();
         co_return std::nullopt;
     }
@@ -200,11 +199,11 @@ Async<bool> Connection::receive(Request& request) {
     co_return true;
 }
 
-Async<bool> Connection::answer(const Asked& asked, Response response) {
+Async<bool> Connection::answer(Response response) {
     if (const auto valid = check_headers(response.headers);
         !valid || response.status < 200 || response.status > 999) {
         log::error("a handler's response was refused",
-                   {{"path", asked.path}, {"error", valid ? "impossible status" : valid.error().message}});
+                   {{"path", asked_.path}, {"error", valid ? "impossible status" : valid.error().message}});
         response = internal_error();
     }
     // A body that the client has not been told to send, or too much to read away: the connection ends.
@@ -220,7 +219,7 @@ Async<bool> Connection::answer(const Asked& asked, Response response) {
     append_headers(head, response.headers);
     if (response.status == 204 || response.status == 304) {
         plan.framing = Framing::none;
-    } else if (asked.verb == Verb::head) {
+    } else if (asked_.verb == Verb::head) {
         // A handler that answers HEAD without a body may say how long the body would be.
         const auto said = response.headers.get("Content-Length");
         const auto* text = std::get_if<std::string>(&response.body);
@@ -241,7 +240,7 @@ Async<bool> Connection::answer(const Asked& asked, Response response) {
     const auto sent =
         co_await send_message(stream_, std::move(head), response.body, plan, host_.options.io_deadline);
     if (!sent) {
-        log::debug("a response was cut short", {{"path", asked.path}, {"error", sent.error().message}});
+        log::debug("a response was cut short", {{"path", asked_.path}, {"error", sent.error().message}});
         stream_.close(); // no close_notify, no last chunk: the client must see that something is missing
         co_return false;
     }

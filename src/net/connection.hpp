@@ -60,15 +60,15 @@ class Connection final : public Parking, public Source, public std::enable_share
         Verb verb = Verb::get;
         std::string path;
     };
-    // These say whether the connection can carry another request.
+    // These say whether the connection can go on: with another request, or with waiting for later_.
     Async<bool> serve_one();
+    Async<bool> go_on(Wake why); ///< what later_ waited for is here
+    Async<bool> conclude(std::optional<Response> response);
     Async<bool> receive(Request& request);
-    Async<bool> answer(const Asked& asked, Response response);
-    /// From the request to its response; none: the connection is at its end.
-    Async<std::optional<Response>> respond(Asked& asked);
-    Async<Wake> wait(Later::Until until);
-    Async<std::optional<Response>> finish(std::shared_ptr<Later> later, Wake why, const Asked& asked);
-    Async<std::optional<Response>> handled(Async<Response> work, const Asked& asked);
+    Async<bool> answer(Response response);
+    // A response; none: the connection is at its end.
+    Async<std::optional<Response>> respond();
+    Async<std::optional<Response>> handled(Async<Response> work);
     Async<bool> refuse(Error error, int status);
     Async<bool> drain_body();
     Async<void> linger();
@@ -81,6 +81,8 @@ class Connection final : public Parking, public Source, public std::enable_share
     Stream stream_;
     Incoming incoming_;
     std::string remote_;
+    Asked asked_;                  ///< the request being served
+    std::shared_ptr<Later> later_; ///< set: its answer is waited for
     bool idle_ = false;
     bool keep_alive_ = false, http_1_0_ = false; ///< of the request being served
     bool expects_continue_ = false;

@@ -17,6 +17,9 @@ class Gate {
     Async<void> wait();
     /// Until open(), whatever happens: for joins, and for work that cannot be interrupted.
     Async<void> wait_uncancelled();
+    /// wait() without a frame of its own, for a caller that waits in great numbers and has looked itself: the gate
+    /// is not open, and the coroutine is not cancelled.
+    Async<void> wait_unopened() { return suspend(true); }
     void open();
     bool is_open() const { return open_; }
 

@@ -49,7 +49,7 @@ Async<Wake> Parking::wait_past(Mailbox& mailbox, std::uint64_t seen, SteadyTime 
     const Cleanup cleanup{*this, *state, listed};
     const Deadline armed(DeadlineQueue::of(executor), deadline, *waiter);
     watch([waiter](Wake reason) { waiter->wake(reason); });
-    co_await waiter->gate.wait();
+    if (!waiter->gate.is_open() && !co_await cancelled()) co_await waiter->gate.wait_unopened();
     co_return co_await cancelled() ? Wake::gone : waiter->why.value_or(Wake::gone);
 }
 

@@ -53,6 +53,12 @@ class LocalRepository final : public Repository {
         co_return Result<void>{};
     }
 
+    net::Async<Result<void>> remove(TagOrDigest which) override {
+        CONSIGN_CO_TRY(gone, co_await core_.remove_manifest(name_, which));
+        if (!gone) co_return fail(Code::not_found, "there is no " + which.str() + " in " + describe());
+        co_return Result<void>{};
+    }
+
     net::Async<Result<bool>> has_blob(Descriptor blob) override {
         return core_.keep_blob(name_, std::move(blob.digest));
     }

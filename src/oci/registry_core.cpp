@@ -120,6 +120,13 @@ bool RegistryCore::is_old(Time touched_at) const {
     return now - touched_at >= kTouchEvery || now < touched_at;
 }
 
+net::Async<Result<bool>> RegistryCore::remove_manifest(std::string repository, TagOrDigest which) {
+    co_return co_await database->write([repository, which](store::Transaction& tx) {
+        return which.digest ? metadata::delete_manifest(tx, repository, *which.digest)
+                            : metadata::delete_tag(tx, repository, which.tag);
+    });
+}
+
 net::Async<Result<bool>> RegistryCore::keep_blob(std::string repository, Digest digest) {
     auto opened = co_await open_blob(repository, digest);
     if (!opened && opened.error().code == Code::not_found) co_return false;

@@ -44,6 +44,8 @@ class RegistryCore {
     /// not_found; corrupt when the stored bytes are damaged.
     net::Async<Result<ManifestBytes>> fetch_manifest(std::string repository, TagOrDigest which,
                                                      bool keep = false);
+    /// A tag, or a manifest with all its tags; false: there is none.
+    net::Async<Result<bool>> remove_manifest(std::string repository, TagOrDigest which);
     /// Hashes, parses and stores. `expected`, if given, is what the bytes must be. Returns digest and
     /// subject.
     struct Put {

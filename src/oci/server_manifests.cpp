@@ -85,11 +85,7 @@ net::Async<net::Response> RegistryServer::Impl::delete_manifest(Exchange& exchan
     if (!exchange.access(Action::delete_).any()) co_return denied(exchange, "delete");
     auto which = TagOrDigest::parse(exchange.path.reference);
     if (!which) co_return error_response(which.error(), about(exchange.path.reference));
-    const auto gone = co_await core.database->write(
-        [repository = exchange.path.repository, which = *which](store::Transaction& tx) {
-            return which.digest ? metadata::delete_manifest(tx, repository, *which.digest)
-                                : metadata::delete_tag(tx, repository, which.tag);
-        });
+    const auto gone = co_await core.remove_manifest(exchange.path.repository, *which);
     if (!gone) co_return error_response(gone.error(), Subject::manifest);
     if (!*gone) co_return error_response(unknown_manifest(exchange), Subject::manifest);
     co_return net::Response::empty(202);

@@ -18,8 +18,9 @@ def service(text="{{ inputs.greeting }}", within_s=5, **more):
     return {"service": ["./serve", text, "{{ install.data }}"], "health": {"command": ["./check"], "within_s": within_s}, **more}
 
 
-def component(run=None, depends_on=(), source=None, files=None):
-    return {"run": service() if run is None else run, "depends_on": list(depends_on), "source": source,
+def component(run=None, depends_on=(), source=None, files=None, **more):
+    """`more`: other keys of the component, such as approval."""
+    return {"run": service() if run is None else run, "depends_on": list(depends_on), "source": source, "more": more,
             "files": {"serve": SERVE, "check": CHECK, **(files or {})}}
 
 
@@ -40,6 +41,7 @@ def write_app(directory, app, components, inputs=None):
         lines += [f"{key} = {toml(value)}" for key, value in declared.items()]
     for name, part in components.items():
         lines += ["[[component]]", f'name = "{name}"', 'type = "bundle"', f"source = {toml(part['source'] or f'./{name}')}"]
+        lines += [f"{key} = {toml(value)}" for key, value in part["more"].items()]
         if part["depends_on"]:
             lines.append(f"depends_on = {toml(part['depends_on'])}")
         if part["run"]:

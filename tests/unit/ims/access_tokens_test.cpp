@@ -7,11 +7,11 @@ using namespace consign::ims;
 
 TEST_CASE("a token is known until its time is over", "[access_tokens]") {
     const Time now(Millis(1'700'000'000'000));
-    const auto agent = AgentId::make(now);
+    const auto agent = std::make_shared<const Presence>(AgentId::make(now), Pool{});
     AccessTokens tokens;
     CHECK_FALSE(tokens.holder("a.b.c", now));
     tokens.remember("a.b.c", agent, now + std::chrono::seconds(10), now);
-    CHECK(tokens.holder("a.b.c", now) == agent);
+    CHECK(tokens.holder("a.b.c", now) == agent->agent);
     CHECK_FALSE(tokens.holder("a.b.d", now));
     CHECK(tokens.holder("a.b.c", now + std::chrono::milliseconds(9'999)));
     CHECK_FALSE(tokens.holder("a.b.c", now + std::chrono::seconds(10)));
@@ -19,7 +19,7 @@ TEST_CASE("a token is known until its time is over", "[access_tokens]") {
 
 TEST_CASE("what is remembered is bounded, and the expired goes first", "[access_tokens]") {
     const Time now(Millis(1'700'000'000'000));
-    const auto agent = AgentId::make(now);
+    const auto agent = std::make_shared<const Presence>(AgentId::make(now), Pool{});
     AccessTokens tokens(3);
     tokens.remember("old", agent, now, now);
     tokens.remember("a", agent, now + std::chrono::seconds(10), now);

@@ -6,11 +6,13 @@ using namespace consign::ims;
 
 namespace {
 struct Waiter {
-    std::shared_ptr<Presence> presence = std::make_shared<Presence>();
+    std::shared_ptr<Presence> presence;
     std::optional<Dispatcher::Place> place;
-    std::uint64_t before = presence->mailbox.version();
-    explicit Waiter(Dispatcher& dispatcher, Pool pool = {}) {
-        place.emplace(dispatcher, pool, presence);
+    std::uint64_t before = 0;
+    explicit Waiter(Dispatcher& dispatcher, Pool pool = {})
+        : presence(std::make_shared<Presence>(AgentId::make(Time{}), pool)),
+          before(presence->mailbox.version()) {
+        place.emplace(dispatcher, *presence);
         place->enter();
     }
     std::uint64_t woken() const { return presence->mailbox.version() - before; }
