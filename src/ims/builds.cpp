@@ -10,8 +10,10 @@ namespace {
 using protocol::ArtifactRef;
 using protocol::BuildView;
 
+// Until it ends, a build's state is that of its job: kept once, and a job in progress writes one row less.
 constexpr std::string_view kSelect =
-    "SELECT id, app, component, config_version, job, state, repository, digest, "
+    "SELECT id, app, component, config_version, job, CASE WHEN finished_at IS NULL AND job IS NOT NULL THEN "
+    "(SELECT j.state FROM jobs j WHERE j.id = builds.job) ELSE state END, repository, digest, "
     "source_repository, source_digest, error, created_at, finished_at FROM builds ";
 
 std::optional<ArtifactRef> reference(const store::Row& row, int repository, int digest) {
@@ -145,6 +147,7 @@ Result<JobId> retry(Change& change, const Job& job) {
 }
 
 Result<void> follow(Change& change, const Job& job) {
+    if (!model::is_terminal(job.state)) return {};
     std::optional<std::string> digest;
     std::string error = job.error;
     auto state = job.state;

@@ -1,6 +1,7 @@
 #pragma once
 #include "completion.hpp"
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <format>
@@ -57,10 +58,10 @@ class WorkQueue {
         return out;
     }
 
-    /// Whether take() would wait.
-    bool idle() const {
-        const std::lock_guard lock(mutex_);
-        return jobs_.empty() && !closed_;
+    /// Whether nothing comes for that long.
+    bool idle_for(std::chrono::milliseconds patience) {
+        std::unique_lock lock(mutex_);
+        return !wake_.wait_for(lock, patience, [this] { return closed_ || !jobs_.empty(); });
     }
 
     void close() {
@@ -74,7 +75,7 @@ class WorkQueue {
   private:
     const std::size_t limit_;
     const char* const what_;
-    mutable std::mutex mutex_;
+    std::mutex mutex_;
     std::condition_variable wake_;
     std::deque<Job> jobs_;
     bool closed_ = false;

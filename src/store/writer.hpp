@@ -23,7 +23,8 @@ class Writer {
     void loop();
     void run_batch(std::span<Job> jobs);
     Result<void> run_one(Work& work);
-    void checkpoint_if_due();
+    bool checkpoint_is_due();
+    void checkpoint();
     static int on_commit(void* self, sqlite3*, const char*, int wal_pages);
 
     std::unique_ptr<SqliteConnection> connection_; // the thread's own

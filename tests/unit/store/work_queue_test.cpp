@@ -22,9 +22,9 @@ TEST_CASE("work waits in line, and is refused beyond the limit", "[store]") {
     Queue queue(2, "reads");
     Answers answers;
     std::string ran;
-    CHECK(queue.idle());
+    CHECK(queue.idle_for(std::chrono::milliseconds(0)));
     for (const char* name : {"a", "b", "c"}) queue.push([&ran, name] { ran += name; }, answers.next());
-    CHECK_FALSE(queue.idle());
+    CHECK_FALSE(queue.idle_for(std::chrono::milliseconds(0)));
     REQUIRE(answers.got.size() == 1); // "c", and at once
     CHECK(answers.got[0].error().code == Code::rate_limited);
     CHECK(answers.got[0].error().message == "the database has 2 reads waiting");
@@ -42,7 +42,7 @@ TEST_CASE("work waits in line, and is refused beyond the limit", "[store]") {
         }
     CHECK(ran == "abd");
     CHECK(answers.got.size() == 4);
-    CHECK(queue.idle());
+    CHECK(queue.idle_for(std::chrono::milliseconds(0)));
 }
 
 TEST_CASE("what a closure holds dies before its caller goes on", "[store]") {
