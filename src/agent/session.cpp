@@ -51,7 +51,8 @@ struct Session::Poll {
     /// just been told so in the same moment.
     bool was_cut_short() const {
         const auto& got = **answer;
-        return got.leases.empty() && got.cancel.empty() && got.lost.empty() && request.wait_s > 0 &&
+        return got.leases.empty() && got.cancel.empty() && got.lost.empty() && !got.next.rotate_key &&
+               request.wait_s > 0 &&
                std::chrono::steady_clock::now() - sent_at < kTooSoon;
     }
 };
@@ -97,7 +98,6 @@ net::Async<Result<void>> Session::loop() {
             log::info("polling the IMS", {{"ims", environment_.ims.url().str()}, {"session", id_.str()}});
         introduced_ = true;
         if (!std::exchange(connected, true)) co_await greet();
-        if ((*poll->answer)->next.rotate_key) co_await rotate();
         if (poll->was_cut_short()) {
             co_await pause(backoff.next());
             continue;
@@ -106,7 +106,9 @@ net::Async<Result<void>> Session::loop() {
         auto& answer = **poll->answer;
         const bool idle = answer.leases.empty();
         worked |= !idle;
+        rotation_pending_ |= answer.next.rotate_key;
         apply(poll->request, answer);
+        if (rotation_pending_) co_await rotate();
         if (!options_.once || !idle) continue;
         if (runs_.empty()) co_return Result<void>();
         const auto settled = wake_.version();
@@ -123,6 +125,7 @@ protocol::AgentAbilities Session::abilities() const {
 
 net::Async<void> Session::rotate() {
     const auto done = co_await rotate_key(environment_.io, environment_.ims, environment_.data);
+    rotation_pending_ = !done; // with the answer to the next poll it is tried again
     if (!done) log::warn("the key could not be rotated; trying again", {{"error", to_string(done.error())}});
 }
 

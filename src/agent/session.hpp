@@ -56,6 +56,7 @@ class Session {
     net::Mailbox wake_; ///< a job ended, a poll was answered, or stop()
     std::atomic<bool> stopping_ = false;
     protocol::Cadence cadence_;
+    bool rotation_pending_ = false; ///< a new key was asked for, and is not in use
     bool introduced_ = false; ///< the IMS knows what this process can do, and what an earlier one left
     std::vector<std::shared_ptr<JobRun>> runs_; ///< also those that wind down: they hold their slots
     net::TaskGroup jobs_;

@@ -44,14 +44,21 @@ Result<void> ask_for_key(Change& change, const AgentId& id, std::string_view act
 
 Result<void> offer_key(Change& change, const AgentId& id, std::string_view public_key) {
     CONSIGN_TRY(key, PublicKey::from_pem(public_key));
-    return update(change, id, "next_key=$2", key.to_pem());
+    CONSIGN_TRY(asked, change.tx.query_one("SELECT 1 FROM agents WHERE id=$1 AND rotate_key=1", {id},
+                                           [](const store::Row&) { return true; }));
+    // Else whoever got hold of an access token, good for an hour, could become the agent for good.
+    if (!asked)
+        return fail(Code::conflict, "nobody asked this agent for a new key",
+                    "ask for one: consign agent rotate-key " + id.str());
+    CONSIGN_CHECK(update(change, id, "next_key=$2", key.to_pem()));
+    return change.audit("agent " + id.str(), "agent.key_offered", id.str(), key.thumbprint());
 }
 
-Result<void> take_key(Change& change, const AgentId& id) {
+Result<void> take_key(Change& change, const AgentId& id, const PublicKey& key) {
     CONSIGN_TRY(rows, change.tx.execute("UPDATE agents SET public_key=next_key, next_key='', rotate_key=0 "
-                                        "WHERE id=$1 AND next_key <> ''",
-                                        {id}));
-    if (rows == 0) return {}; // another request of the same agent was here first
+                                        "WHERE id=$1 AND next_key = $2",
+                                        {id, key.to_pem()}));
+    if (rows == 0) return {}; // another request of the same agent was here first, or offered another key since
     change.effects.agents.insert(id);
     CONSIGN_CHECK(change.audit("agent " + id.str(), "agent.key_rotated", id.str()));
     return change.event({.kind = "agent.key_rotated", .detail = id.str()});

@@ -1,6 +1,7 @@
 #pragma once
 // What people and the agents themselves change about agents: rights, keys, and what an agent is able to do.
 #include "change.hpp"
+#include "consign/base/keys.hpp"
 
 namespace consign::ims::agents {
 
@@ -13,10 +14,11 @@ Result<void> set_draining(Change& change, const AgentId& id, bool draining, std:
 
 /// The agent is asked for a new key with its next poll. not_found, conflict as above.
 Result<void> ask_for_key(Change& change, const AgentId& id, std::string_view actor);
-/// The agent has made one: it is good beside the old one until it is used. invalid_argument: not a P-256 key.
+/// The agent has made one: it is good beside the old one until it is used. invalid_argument: not a P-256 key;
+/// conflict: nobody asked for one.
 Result<void> offer_key(Change& change, const AgentId& id, std::string_view public_key);
 /// The offered key was used: the old one is worth nothing from now on.
-Result<void> take_key(Change& change, const AgentId& id);
+Result<void> take_key(Change& change, const AgentId& id, const PublicKey& key);
 
 /// What its program can do; an event when that has changed.
 Result<void> report(Change& change, const AgentId& id, const protocol::AgentAbilities& abilities);

@@ -15,12 +15,12 @@ constexpr std::string_view kAppSelect =
     "SELECT a.id, a.name, a.config_version, a.updated_at, c.config FROM apps a "
     "JOIN app_configs c ON c.app = a.id AND c.version = a.config_version ";
 
-/// Config versions never change, and parsing one costs more than most of what is done with it: the latest ones
-/// used are kept. Any thread.
+/// Parsing a config costs more than most of what is done with it: the latest ones used are kept. By their text: a
+/// version's number says nothing before it is committed. Any thread.
 class Configs {
   public:
-    Result<model::AppConfig> parse(const AppId& app, int version, std::string_view text) {
-        const auto key = std::format("{}/{}", app.str(), version);
+    Result<model::AppConfig> parse(std::string_view text) {
+        const auto key = sha256_hex(text);
         {
             const std::lock_guard lock(mutex_);
             if (const auto found = parsed_.find(key); found != parsed_.end()) return *found->second;
@@ -38,9 +38,9 @@ class Configs {
     std::unordered_map<std::string, std::shared_ptr<const model::AppConfig>> parsed_;
 };
 
-Result<model::AppConfig> parse_config(const AppId& app, int version, std::string_view text) {
+Result<model::AppConfig> parse_config(std::string_view text) {
     static Configs configs;
-    return configs.parse(app, version, text);
+    return configs.parse(text);
 }
 
 Result<AppView> view_of(const store::Row& row) {
@@ -48,7 +48,7 @@ Result<AppView> view_of(const store::Row& row) {
                  .name = row.string(1),
                  .config_version = static_cast<int>(row.integer(2)),
                  .updated_at = row.time(3)};
-    CONSIGN_TRY(config, parse_config(view.id, view.config_version, row.text(4)));
+    CONSIGN_TRY(config, parse_config(row.text(4)));
     view.config = std::move(config);
     return view;
 }
@@ -108,7 +108,7 @@ Result<model::AppConfig> config_at(store::Connection& c, const AppId& app, int v
                                   {app, version}, [](const store::Row& row) { return row.string(0); }));
     if (!text)
         return fail(Code::not_found, std::format("app {} has no config version {}", app.str(), version));
-    return json::decode_text<model::AppConfig>(*text);
+    return parse_config(*text);
 }
 
 Result<AppView> apply(Change& change, const model::AppConfig& config, std::string_view toml,

@@ -135,7 +135,8 @@ net::Async<Result<protocol::TokenResponse>> exchange_assertion(Core& core, std::
     if (jti.size() < 16 || jti.size() > 128)
         co_return fail(Code::unauthenticated, "the assertion needs a jti of 16 to 128 characters");
 
-    auto fresh = co_await core.change([id = agent.id, jti, by_next_key](Change& change) -> Result<void> {
+    auto fresh = co_await core.change([id = agent.id, jti, next = by_next_key ? agent.next_key : std::nullopt](
+                                          Change& change) -> Result<void> {
         CONSIGN_CHECK(change.tx.execute("DELETE FROM assertions WHERE expires_at < $1",
                                         {change.now - 2 * kAssertionTtl}));
         auto stored = change.tx.execute("INSERT INTO assertions(jti, expires_at) VALUES ($1,$2)",
@@ -144,7 +145,7 @@ net::Async<Result<protocol::TokenResponse>> exchange_assertion(Core& core, std::
             return fail(Code::unauthenticated, "this assertion was used before",
                         "sign a new one for each token");
         if (!stored) return std::unexpected(stored.error());
-        return by_next_key ? agents::take_key(change, id) : Result<void>{};
+        return next ? agents::take_key(change, id, *next) : Result<void>{};
     });
     CONSIGN_CO_CHECK(fresh);
     const json::Value access{{"iss", core.vendor.id},

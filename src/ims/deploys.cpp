@@ -179,35 +179,6 @@ Result<void> plan_teardown(Change& change, const Deploy& deploy, const installs:
     return {};
 }
 
-/// What the install's component is after the job: from the agent's own words where there are any.
-Result<void> follow_component(Change& change, const Job& job) {
-    if (job.state == JobState::skipped || !job.started_at) return {}; // nothing was touched
-    const auto result =
-        json::decode_text<protocol::ApplyResult>(job.result).value_or(protocol::ApplyResult{});
-    protocol::InstallComponentView view{.component = job.component,
-                                        .release = result.active_release,
-                                        .artifact = result.active,
-                                        .detail = job.error,
-                                        .job = job.id};
-    if (job.result ==
-        "{}") { // an agent that vanished said nothing: what ran before is the best that is known
-        CONSIGN_TRY(install, installs::by_id(change.tx, job.install));
-        CONSIGN_TRY(known, installs::components(change.tx, install));
-        for (auto& before : known)
-            if (before.component == job.component) {
-                view.release = std::move(before.release);
-                view.artifact = std::move(before.artifact);
-            }
-    }
-    if (job.kind == protocol::JobKind::teardown)
-        view.state = job.state == JobState::succeeded ? "absent" : "failed";
-    else if (job.state == JobState::succeeded)
-        view.state = "running";
-    else
-        view.state = result.rolled_back ? "rolled_back" : "failed";
-    return installs::set_component(change, job.install, view);
-}
-
 Result<void> start_next(Change& change, const InstallId& install);
 
 /// Ends the deploy once its last job has ended.
@@ -388,9 +359,37 @@ Result<bool> is_running(store::Connection& c, const DeployId& id) {
     return deploy.state == DeployState::running;
 }
 
+Result<void> follow_component(Change& change, const Job& job) {
+    if (!model::is_terminal(job.state) || job.state == JobState::skipped || !job.started_at)
+        return {}; // nothing was touched, or not yet
+    const auto result =
+        json::decode_text<protocol::ApplyResult>(job.result).value_or(protocol::ApplyResult{});
+    protocol::InstallComponentView view{.component = job.component,
+                                        .release = result.active_release,
+                                        .artifact = result.active,
+                                        .detail = job.error,
+                                        .job = job.id};
+    if (job.result ==
+        "{}") { // an agent that vanished said nothing: what ran before is the best that is known
+        CONSIGN_TRY(install, installs::by_id(change.tx, job.install));
+        CONSIGN_TRY(known, installs::components(change.tx, install));
+        for (auto& before : known)
+            if (before.component == job.component) {
+                view.release = std::move(before.release);
+                view.artifact = std::move(before.artifact);
+            }
+    }
+    if (job.kind == protocol::JobKind::teardown)
+        view.state = job.state == JobState::succeeded ? "absent" : "failed";
+    else if (job.state == JobState::succeeded)
+        view.state = "running";
+    else
+        view.state = result.rolled_back ? "rolled_back" : "failed";
+    return installs::set_component(change, job.install, view);
+}
+
 Result<void> follow(Change& change, const Job& job) {
     if (!model::is_terminal(job.state)) return {};
-    CONSIGN_CHECK(follow_component(change, job));
     CONSIGN_TRY(deploy, find_one(change.tx, job.deploy));
     if (deploy.state != DeployState::running && deploy.state != DeployState::queued) return {};
     return finish_if_done(change, deploy);

@@ -23,8 +23,10 @@ Result<void> reject(Change& change, const DeployId& id, const protocol::DecideRe
 Result<void> cancel(Change& change, const DeployId& id, std::string_view actor);
 
 Result<bool> is_running(store::Connection& c, const DeployId& id);
-/// Called on each transition of a deploy's job: keeps the install's components and the deploy's state true,
-/// and starts the next deploy that waits.
+// Called on each transition of a deploy's job.
+/// What the install's component is after the job: from the agent's own words where there are any.
+Result<void> follow_component(Change& change, const Job& job);
+/// Keeps the deploy's state true, and starts the next deploy that waits.
 Result<void> follow(Change& change, const Job& job);
 
 } // namespace consign::ims::deploys

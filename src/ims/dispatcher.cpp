@@ -24,8 +24,13 @@ void Dispatcher::Place::leave() {
 
 void Dispatcher::Place::enter() {
     std::lock_guard lock(dispatcher_.mutex_);
-    woken_ = false;
     if (!std::exchange(queued_, true)) dispatcher_.parked_[presence_.pool].push_back(this);
+}
+
+void Dispatcher::Place::answered() {
+    std::lock_guard lock(dispatcher_.mutex_);
+    // Woken again since it stood in the line anew, it is not in the line now: that wake-up is for the next look.
+    if (queued_) woken_ = false;
 }
 
 void Dispatcher::wake(const Pool& pool, int jobs) {

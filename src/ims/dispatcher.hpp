@@ -9,16 +9,16 @@ namespace consign::ims {
 class Dispatcher {
   public:
     /// A poll's place in the line of its pool. enter() before each look for work, or a job that comes in
-    /// between is missed. One that was woken and leaves without another look (the peer hung up) hands the
-    /// wake-up on.
+    /// between is missed. One that was woken and leaves without a look (the peer hung up, a newer poll came)
+    /// hands the wake-up on.
     class Place {
       public:
         Place(Dispatcher& dispatcher, Presence& presence); ///< which outlives it
         ~Place();
         Place(const Place&) = delete;
         Place& operator=(const Place&) = delete;
-        void enter(); ///< stands in the line (again); an earlier wake-up counts as answered by the look that
-                      ///< follows
+        void enter();    ///< stands in the line (again)
+        void answered(); ///< the look that a wake-up was for was made
         /// Stands in no line: this poll can take nothing now, and a wake-up spent on it would be lost.
         void leave();
 

@@ -60,14 +60,16 @@ net::Async<> advance_jobs(Core& core) {
         return jobs ? Result<bool>(true) : schedules::anything_due(c, now);
     });
     if (!due || !*due) co_return;
-    const auto done = co_await core.change([](Change& change) -> Result<void> {
-        CONSIGN_CHECK(jobs::expire(change));
-        CONSIGN_CHECK(jobs::end_pauses(change));
-        CONSIGN_CHECK(jobs::enforce_limits(change));
-        CONSIGN_CHECK(schedules::tick(change));
-        return {};
-    });
-    if (!done) log::error("cannot advance the jobs", {{"error", to_string(done.error())}});
+    // Each by itself: what one of them cannot do must not keep the others from it.
+    constexpr std::pair<const char*, Result<int> (*)(Change&)> kWork[] = {
+        {"leases", jobs::expire},
+        {"pauses", jobs::end_pauses},
+        {"limits", jobs::enforce_limits},
+        {"schedules", schedules::tick},
+    };
+    for (const auto& [what, work] : kWork)
+        if (const auto done = co_await core.change(work); !done)
+            log::error("cannot advance the jobs", {{"what", what}, {"error", to_string(done.error())}});
 }
 
 /// Keeps on disk when agents were last seen.

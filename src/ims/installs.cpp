@@ -122,7 +122,7 @@ Result<void> set_component(Change& change, const InstallId& install, const Insta
         "VALUES ($1,$2,$3,$4,$5,$6,$7,$8) ON CONFLICT(install, component) DO UPDATE SET "
         "release=excluded.release, "
         "digest=excluded.digest, state=excluded.state, detail=excluded.detail, job=excluded.job, "
-        "updated_at=excluded.updated_at",
+        "updated_at=excluded.updated_at, health='', drift=''",
         {install, component.component, component.release,
          component.artifact ? store::Value(component.artifact->str()) : store::Value(nullptr),
          component.state, component.detail, component.job, change.now}));

@@ -103,6 +103,8 @@ Result<void> transition(Change& change, Job& job, JobEvent event, std::string_vi
     CONSIGN_CHECK(save(change, job));
     CONSIGN_CHECK(tell(change, job, "job." + std::string(json::name_of(*to)), detail));
     if (job.build) CONSIGN_CHECK(builds::follow(change, job));
+    // What the install has now comes first: the end of a dependent may end the deploy, and the next is planned by it.
+    if (job.deploy) CONSIGN_CHECK(deploys::follow_component(change, job));
     if (model::is_terminal(*to)) CONSIGN_CHECK(release_dependents(change, job.id));
     if (job.deploy) CONSIGN_CHECK(deploys::follow(change, job));
     if (job.policy().scheduled) CONSIGN_CHECK(schedules::follow(change, job));
@@ -182,7 +184,9 @@ Result<void> report_steps(Change& change, const JobId& id, const Holder& holder,
         CONSIGN_CHECK(change.tx.execute(
             "INSERT INTO job_steps(job, attempt, seq, name, state, detail, started_at, finished_at) "
             "VALUES ($1,$2,$3,$4,$5,$6,$7,$8) ON CONFLICT(job, attempt, seq) DO UPDATE SET "
-            "state=excluded.state, detail=excluded.detail, finished_at=excluded.finished_at",
+            "name=excluded.name, state=excluded.state, detail=excluded.detail, "
+            "started_at=CASE WHEN name=excluded.name THEN job_steps.started_at ELSE excluded.started_at END, "
+            "finished_at=excluded.finished_at",
             {id, job.attempt, step.seq, step.name, json::name_of(step.state), step.detail, step.at,
              done ? std::optional(step.at) : std::nullopt}));
     }
@@ -210,6 +214,7 @@ Result<void> complete(Change& change, const JobId& id, const Holder& holder,
     const auto event = event_of(job, request.outcome);
     if (event == JobEvent::fail && request.may_pass && job.stop == Stop::none &&
         job.attempt < job.max_attempts) {
+        job.result = "{}"; // of an attempt that is not the last
         const auto pause = job.policy().pause_after(job.attempt);
         job.not_before = change.now + pause;
         return transition(change, job, JobEvent::requeue,

@@ -11,7 +11,18 @@ using protocol::JobKind;
 
 // An agent that cannot begin (its disk is full, say) gives the lease back within milliseconds. Without a
 // pause the job would go round and round; five seconds is nothing to a job whose agent restarts.
-constexpr std::chrono::seconds kGiveBackPause{5};
+// The pause grows with the attempts that did not count.
+constexpr std::chrono::seconds kGiveBackPause{5}, kLongestGiveBackPause{300};
+
+std::chrono::seconds give_back_pause(const Job& job) {
+    auto pause = kGiveBackPause;
+    for (auto uncounted = job.epoch - job.attempt; uncounted > 1 && pause < kLongestGiveBackPause; --uncounted)
+        pause *= 2;
+    return std::min(pause, kLongestGiveBackPause);
+}
+
+// The order of the partial indexes, too: without it SQLite would rather search all jobs of the install.
+constexpr std::string_view kInOrder = "ORDER BY priority DESC, id";
 
 /// "'apply', 'teardown'": of those that `wanted` takes; never empty, so that it can stand in IN (…).
 template <class F>
@@ -44,7 +55,8 @@ std::string candidates(const Claimant& claimant) {
 } // namespace
 
 Result<bool> claimable(store::Connection& c, const Claimant& claimant) {
-    CONSIGN_TRY(found, c.query_one(std::format("SELECT 1 FROM jobs WHERE {} LIMIT 1", candidates(claimant)),
+    CONSIGN_TRY(found, c.query_one(std::format("SELECT 1 FROM jobs WHERE {} {} LIMIT 1",
+                                               candidates(claimant), kInOrder),
                                    {claimant.pool.install}, [](const store::Row&) { return true; }));
     return found.has_value();
 }
@@ -53,9 +65,12 @@ Result<std::vector<Job>> claim(Change& change, const Claimant& claimant, int slo
                                std::chrono::seconds lease) {
     std::vector<Job> claimed;
     if (slots <= 0) return claimed;
-    CONSIGN_TRY(found, find(change.tx, candidates(claimant) + " ORDER BY priority DESC, id LIMIT $2",
+    CONSIGN_TRY(found, find(change.tx, std::format("{} {} LIMIT $2", candidates(claimant), kInOrder),
                             {claimant.pool.install, slots}));
+    bool mutating = false; // one that was claimed just now is not in the query yet
     for (auto& job : found) {
+        if (mutating && job.policy().scheduled) continue;
+        mutating |= job.policy().mutates;
         job.agent = claimant.agent;
         job.session = claimant.session;
         ++job.epoch;
@@ -90,7 +105,7 @@ Result<void> lose(Change& change, Job job, Loss loss, std::string_view reason) {
         job.error = std::format("agent_lost: {} attempts ended without a result ({})", job.attempt, reason);
         return transition(change, job, JobEvent::exhaust, job.error);
     }
-    if (loss == Loss::given_back) job.not_before = change.now + kGiveBackPause;
+    if (loss == Loss::given_back) job.not_before = change.now + give_back_pause(job);
     return transition(change, job, JobEvent::requeue, reason);
 }
 
@@ -113,6 +128,10 @@ Result<int> expire(Change& change) {
 Result<void> extend_leases(Change& change, std::chrono::seconds lease) {
     CONSIGN_CHECK(change.tx.execute(
         "UPDATE jobs SET deadline=$1 WHERE state IN ('leased', 'running') AND deadline < $1",
+        {change.now + lease}));
+    // Nor could anybody tell that it has stopped.
+    CONSIGN_CHECK(change.tx.execute(
+        "UPDATE jobs SET limit_at=$1 WHERE limit_at IS NOT NULL AND limit_at < $1 AND stop <> ''",
         {change.now + lease}));
     return {};
 }

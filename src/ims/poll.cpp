@@ -83,7 +83,9 @@ net::Async<Result<void>> introduce(Core& core, const AgentEntry& agent, const Po
                 return abilities ? agents::report(change, id, *abilities) : Result<void>{};
             }));
     std::lock_guard lock(agent.presence->mutex);
-    if (!known) {
+    // Two sessions may come at once, on two threads, and the store has said which is the newer: ids grow.
+    if (request.session < agent.presence->session) co_return std::unexpected(sessions::superseded());
+    if (request.session != agent.presence->session) {
         agent.presence->session = request.session;
         ++agent.presence->sessions;
         agent.presence->told.clear();
@@ -100,8 +102,15 @@ struct Asked {
     std::uint64_t generation = 0; ///< likewise: whether it is the newest
 };
 
-/// One look for news, added to the answer. True: it is worth answering with. `leftovers`: of the first look.
-net::Async<Result<bool>> look(Core& core, const AgentEntry& agent, const Asked& asked,
+/// What a look found.
+struct Found {
+    bool news = false;    ///< worth answering with
+    bool looked = false;  ///< it was really looked: a wake-up is answered by this
+    bool cancels = false; ///< told before, and not obeyed yet
+};
+
+/// One look for news, added to the answer. `leftovers`: of the first look.
+net::Async<Result<Found>> look(Core& core, const AgentEntry& agent, const Asked& asked,
                               std::vector<protocol::RunningJob> leftovers, PollResponse& response,
                               std::vector<std::string>& specs) {
     PollRequest request{.slots = agent.draining ? 0 : asked.slots,
@@ -109,7 +118,7 @@ net::Async<Result<bool>> look(Core& core, const AgentEntry& agent, const Asked& 
                         .leftovers = std::move(leftovers)};
     {
         std::lock_guard lock(agent.presence->mutex);
-        if (agent.presence->sessions != asked.sessions) co_return false; // it is told in a moment
+        if (agent.presence->sessions != asked.sessions) co_return Found{}; // it is told in a moment
         request.session = agent.presence->session;
     }
     const auto claimant = claimant_of(agent, request.session);
@@ -118,14 +127,16 @@ net::Async<Result<bool>> look(Core& core, const AgentEntry& agent, const Asked& 
         CONSIGN_CO_TRY(busy, co_await core.db->read([claimant, request](store::Connection& c) {
             return anything_to_do(c, claimant, request);
         }));
-        if (!busy) co_return false;
+        if (!busy) co_return Found{.looked = true};
     }
-    CONSIGN_CO_TRY(work, co_await core.change([presence = agent.presence, claimant, request,
+    CONSIGN_CO_TRY(done, co_await core.change([presence = agent.presence, claimant, request,
                                                generation = asked.generation, lease = core.options.lease](
-                                                  Change& change) -> Result<sessions::Work> {
-        if (!is_newest(*presence, generation)) return sessions::Work{};
+                                                  Change& change) -> Result<std::optional<sessions::Work>> {
+        if (!is_newest(*presence, generation)) return std::nullopt;
         return sessions::reconcile(change, claimant, request, request.slots, lease);
     }));
+    if (!done) co_return Found{};
+    auto& work = *done;
     if (static_cast<int>(work.claimed.size()) < slots) core.dispatcher.no_backlog(claimant.pool);
     for (auto& job : work.claimed) {
         CONSIGN_CO_TRY(granted, co_await to_lease(core, job));
@@ -135,7 +146,9 @@ net::Async<Result<bool>> look(Core& core, const AgentEntry& agent, const Asked& 
     response.lost = std::move(work.lost);
     const bool news = note_cancels(*agent.presence, work.cancel);
     response.cancel = std::move(work.cancel);
-    co_return news || !response.leases.empty() || !response.lost.empty();
+    co_return Found{.news = news || !response.leases.empty() || !response.lost.empty(),
+                    .looked = true,
+                    .cancels = !response.cancel.empty()};
 }
 
 /// One poll, from its first look for work to its answer. What is here is all that a parked one costs.
@@ -160,8 +173,9 @@ class Poll final : public net::Later {
     Until until() override { return {presence_->mailbox, seen_, deadline_}; }
     std::chrono::milliseconds limit() const override { return kAnswerDeadline; }
     net::Async<net::Response> resume(std::shared_ptr<Later> self, net::Wake why) override {
-        // Nothing has moved the mailbox, so there is nothing new: that is an answer, and costs no look.
-        if (why != net::Wake::notified) co_return net::Response::empty(204);
+        // Nothing has moved the mailbox, so there is nothing new: that is an answer, and costs no look. Cancels are
+        // told again: the answer that had them may have been lost.
+        if (why != net::Wake::notified && !cancels_) co_return net::Response::empty(204);
         co_return conclude(core_, "/v1/agent/poll",
                            co_await go_on(std::static_pointer_cast<Poll>(std::move(self)), {}));
     }
@@ -177,6 +191,7 @@ class Poll final : public net::Later {
     Dispatcher::Place place_;
     Asked asked_;
     std::uint64_t seen_ = 0;
+    bool cancels_ = false; ///< it was told to end something, perhaps in an answer that was lost
 };
 
 net::Async<Result<net::Response>> Poll::go_on(std::shared_ptr<Poll> self,
@@ -196,14 +211,16 @@ net::Async<Result<net::Response>> Poll::go_on(std::shared_ptr<Poll> self,
                      .renew_s = static_cast<int>(core_.options.lease.count() / 3),
                      .rotate_key = agent->rotate_key && !agent->next_key};
     bool last = std::chrono::steady_clock::now() >= deadline_ || response.next.rotate_key;
-    CONSIGN_CO_TRY(news, co_await look(core_, *agent, asked_, std::move(leftovers), response, specs));
+    CONSIGN_CO_TRY(found, co_await look(core_, *agent, asked_, std::move(leftovers), response, specs));
+    if (found.looked) place_.answered();
+    cancels_ = found.cancels;
     {
         std::lock_guard lock(presence_->mutex);
         presence_->last_seen = core_.clock.now();
         if (presence_->sessions != asked_.sessions) co_return std::unexpected(sessions::superseded());
         last |= presence_->generation != asked_.generation;
     }
-    if (!news && !last) co_return net::Response{.later = std::move(self)};
+    if (!found.news && !last) co_return net::Response{.later = std::move(self)};
     core_.counters.leases += response.leases.size();
     if (response.leases.empty() && response.cancel.empty() && response.lost.empty() &&
         !response.next.rotate_key)

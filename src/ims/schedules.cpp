@@ -14,10 +14,11 @@ struct Schedule {
     seconds every{0};
 };
 
-/// Predicates as in the partial indexes of the live jobs.
+/// Predicates and order as in the partial indexes of the live jobs.
 Result<bool> has_live(store::Connection& c, const InstallId& install, JobKind kind) {
     CONSIGN_TRY(live, c.query_one("SELECT 1 WHERE EXISTS (SELECT 1 FROM jobs WHERE state = 'queued' AND "
-                                  "install = $1 AND install IS NOT NULL AND kind = $2) OR EXISTS (SELECT 1 "
+                                  "install = $1 AND install IS NOT NULL AND kind = $2 ORDER BY priority DESC, "
+                                  "id LIMIT 1) OR EXISTS (SELECT 1 "
                                   "FROM jobs WHERE state IN ('leased', 'running') AND install = $1 AND "
                                   "install IS NOT NULL AND kind = $2)",
                                   {install, json::name_of(kind)}, [](const store::Row&) { return true; }));

@@ -17,11 +17,12 @@ struct Waiting {
 
 Result<std::vector<Waiting>> find_waiting(store::Connection& c, Time now) {
     std::vector<Waiting> out;
-    // One query per partial index of what is queued.
-    for (const auto* queue : {"kind = 'build'", "install IS NOT NULL"}) {
-        CONSIGN_TRY(found, jobs::find(c,
-                                      std::format("state = 'queued' AND {} AND since < $1 ORDER BY id LIMIT 250",
-                                                  queue),
+    // As the partial indexes of what is queued have it, word and order, or SQLite would read all jobs there are.
+    // Jobs that come by schedule wait for their agents quietly.
+    for (const auto* queue : {"kind = 'build' AND since < $1 ORDER BY priority DESC, id",
+                              "install IS NOT NULL AND since < $1 AND kind IN ('apply', 'teardown') "
+                              "ORDER BY install, priority DESC, id"}) {
+        CONSIGN_TRY(found, jobs::find(c, std::format("state = 'queued' AND {} LIMIT 250", queue),
                                       {now - kPatience}));
         for (const auto& job : found) {
             CONSIGN_TRY(view, views::job(c, job, views::Detail::summary));

@@ -83,7 +83,10 @@ agent::JobOutcome InstallJobs::apply(agent::JobContext& context) {
     const auto paths = paths_of(options_.data, spec.component.name);
     const auto turn = locks_.acquire(spec.component.name, context.stop());
     if (!turn) return refused(context, &paths, turn.error());
-    const std::shared_lock using_artifacts(artifacts_in_use_);
+    std::shared_lock using_artifacts(artifacts_in_use_, std::defer_lock);
+    while (!using_artifacts.try_lock_for(std::chrono::milliseconds(100))) // the registry's garbage is being collected
+        if (context.stop().stop_requested())
+            return refused(context, &paths, {Code::cancelled, "cancelled before it began"});
     const auto local = open_(spec.artifact.repository);
     if (!local) return refused(context, &paths, local.error());
     const auto manifest = bring(context, spec, **local);

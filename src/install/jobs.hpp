@@ -31,7 +31,7 @@ class InstallJobs {
     Result<std::vector<std::string>> components() const;     ///< that are here, or begun; sorted
     ComponentPaths paths(const std::string& component) const { return paths_of(options_.data, component); }
     /// While this is held no apply begins to use an artifact; none if one does now.
-    std::unique_lock<std::shared_mutex> keep_artifacts_alone() {
+    std::unique_lock<std::shared_timed_mutex> keep_artifacts_alone() {
         return std::unique_lock(artifacts_in_use_, std::try_to_lock);
     }
 
@@ -52,7 +52,7 @@ class InstallJobs {
     const InstallJobsOptions options_;
     std::vector<Kind> kinds_; ///< the one table of component types
     ComponentLocks locks_;
-    std::shared_mutex artifacts_in_use_; ///< shared by applies
+    std::shared_timed_mutex artifacts_in_use_; ///< shared by applies
 };
 
 } // namespace consign::install

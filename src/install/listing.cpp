@@ -27,6 +27,15 @@ Result<std::string> describe_file(const fs::path& path, unsigned mode) {
     }
 }
 
+/// Empty for what is neither a file nor a link.
+Result<std::string> describe(const fs::path& path) {
+    struct stat status{};
+    if (::lstat(path.c_str(), &status) != 0) return fail_errno("cannot look at '" + path.string() + "'", errno);
+    std::error_code error;
+    if (S_ISLNK(status.st_mode)) return "-> " + fs::read_symlink(path, error).string();
+    return S_ISREG(status.st_mode) ? describe_file(path, status.st_mode) : Result<std::string>("");
+}
+
 } // namespace
 
 Result<Listing> list_tree(const fs::path& root, const std::stop_token& stop) {
@@ -34,16 +43,9 @@ Result<Listing> list_tree(const fs::path& root, const std::stop_token& stop) {
     std::error_code error;
     for (fs::recursive_directory_iterator at(root, error), end; !error && at != end; at.increment(error)) {
         if (stop.stop_requested()) return fail(Code::cancelled, "cancelled");
-        struct stat status{};
-        if (::lstat(at->path().c_str(), &status) != 0)
-            return fail_errno("cannot look at '" + at->path().string() + "'", errno);
-        const auto name = at->path().lexically_relative(root).string();
-        if (S_ISLNK(status.st_mode)) {
-            out[name] = "-> " + fs::read_symlink(at->path(), error).string();
-        } else if (S_ISREG(status.st_mode)) {
-            CONSIGN_TRY(described, describe_file(at->path(), status.st_mode));
-            out[name] = std::move(described);
-        }
+        if (at->is_directory(error) && !at->is_symlink(error)) continue;
+        CONSIGN_TRY(described, describe(at->path()));
+        if (!described.empty()) out[at->path().lexically_relative(root).string()] = std::move(described);
     }
     if (error) return fail(Code::internal, "cannot read '" + root.string() + "': " + error.message());
     return out;
@@ -60,15 +62,15 @@ Result<Listing> load_listing(const fs::path& file) {
     return std::move(*listing);
 }
 
-std::string differences(const Listing& before, const Listing& now) {
+Result<std::string> differences(const Listing& before, const fs::path& root, const std::stop_token& stop) {
     std::string out;
     std::size_t count = 0;
     for (const auto& [name, what] : before) {
-        const auto found = now.find(name);
-        if (found != now.end() && found->second == what) continue;
+        if (stop.stop_requested()) return fail(Code::cancelled, "cancelled");
+        const auto now = describe(root / name);
+        if (now && *now == what) continue;
         if (++count <= kNamed)
-            out += std::format("{}{} {}", out.empty() ? "" : ", ", name,
-                               found == now.end() ? "missing" : "changed");
+            out += std::format("{}{} {}", out.empty() ? "" : ", ", name, now ? "changed" : "missing");
     }
     if (count > kNamed) out += std::format(" and {} more", count - kNamed);
     return out;

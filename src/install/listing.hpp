@@ -16,8 +16,9 @@ Result<Listing> list_tree(const std::filesystem::path& root, const std::stop_tok
 Result<void> save_listing(const std::filesystem::path& file, const Listing& listing);
 Result<Listing> load_listing(const std::filesystem::path& file); ///< not_found, corrupt
 
-/// What of `before` is gone or another now: "etc/web.conf changed, bin/serve missing and 3 more"; empty:
-/// nothing. What came in addition is none of its business: programs write where they run.
-std::string differences(const Listing& before, const Listing& now);
+/// What of `before` is gone or another below `root` now: "etc/web.conf changed, bin/serve missing and 3 more"; empty:
+/// nothing. Only what is listed is looked at: programs write where they run.
+Result<std::string> differences(const Listing& before, const std::filesystem::path& root,
+                                const std::stop_token& stop = {});
 
 } // namespace consign::install

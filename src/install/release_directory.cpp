@@ -129,8 +129,7 @@ Result<protocol::Finding> compare_release(const ComponentPaths& paths, const std
         return protocol::Finding{true, "not known: its release was prepared without a listing"};
     if (!before) return std::unexpected(before.error());
     if (!is_there(paths.release(name))) return protocol::Finding{false, "its release directory is gone"};
-    CONSIGN_TRY(now, list_tree(paths.release(name), stop));
-    auto found = differences(*before, now);
+    CONSIGN_TRY(found, differences(*before, paths.release(name), stop));
     const bool same = found.empty();
     return protocol::Finding{same, std::move(found)};
 }

@@ -38,11 +38,13 @@ net::Async<Result<int>> drop_tags(oci::Registry& registry, const Kept& kept) {
     co_return dropped;
 }
 
+net::Async<Result<oci::GcRoots>> give(Kept kept) { co_return kept; }
+
 net::Async<Result<oci::GcReport>> collect_unneeded(oci::Registry& registry, const Kept& kept, int& dropped) {
     CONSIGN_CO_TRY(gone, co_await drop_tags(registry, kept));
     dropped = gone;
     oci::GcOptions options;
-    options.roots = [&kept]() -> net::Async<Result<oci::GcRoots>> { co_return kept; };
+    options.roots = [kept] { return give(kept); };
     co_return co_await registry.gc(std::move(options));
 }
 

@@ -11,7 +11,7 @@ namespace consign::net {
 /// What the page cache has comes from there. What it has not, and is large, is read around it (O_DIRECT) into
 /// one small buffer: filling the cache with a file that is read once costs more than encrypting it, and pushes
 /// out what others want. A file that somebody else reads too, or that was read not long ago, is popular and
-/// goes through the cache. Blocks for a disk read of at most one piece. One thread; the file outlives it.
+/// goes through the cache. Blocks for a disk read of at most 512 KiB. One thread; the file outlives it.
 class FilePieces {
   public:
     static constexpr std::size_t kPiece = 64 * 1024;

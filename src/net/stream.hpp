@@ -30,7 +30,7 @@ class Stream final : public Expirable {
     /// All of it without waiting, or false: the stream is useless then.
     bool write_now(ByteView bytes);
     /// sendfile(2) on a plain connection, FilePieces and TLS records otherwise. Cold pages block the I/O
-    /// thread for a disk read of at most one piece: accepted, and measured cheaper than a thread hop each.
+    /// thread for a disk read of at most 512 KiB: accepted, and measured cheaper than a thread hop each.
     Async<Result<void>> send_file(int file, std::uint64_t offset, std::uint64_t size,
                                   std::chrono::milliseconds progress);
 

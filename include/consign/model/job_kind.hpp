@@ -48,11 +48,11 @@ constexpr JobPolicy policy_of(JobKind kind) {
     case JobKind::teardown:
         return {.first_pause = 10s, .queue_limit = 7 * 24h, .run_limit = 1h, .mutates = true};
     case JobKind::health:
-        return {.max_attempts = 2, .run_limit = 5min, .priority = -10, .scheduled = true};
+        return {.max_attempts = 2, .run_limit = 5min, .priority = -200, .scheduled = true};
     case JobKind::drift:
-        return {.max_attempts = 2, .run_limit = 30min, .priority = -10, .scheduled = true};
+        return {.max_attempts = 2, .run_limit = 30min, .priority = -200, .scheduled = true};
     case JobKind::gc:
-        return {.max_attempts = 2, .run_limit = 1h, .priority = -20, .scheduled = true};
+        return {.max_attempts = 2, .run_limit = 1h, .priority = -210, .scheduled = true};
     }
     return {};
 }

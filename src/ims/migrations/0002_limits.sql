@@ -9,6 +9,13 @@ ALTER TABLE jobs ADD COLUMN stop TEXT NOT NULL DEFAULT '';
 UPDATE jobs SET since = created_at;
 UPDATE jobs SET stop = 'cancel' WHERE cancel_requested = 1;
 ALTER TABLE jobs DROP COLUMN cancel_requested;
+UPDATE jobs SET run_limit_s = CASE kind WHEN 'build' THEN 7200 ELSE 3600 END;
+-- What is live now gets the limits that it would have had, from now on.
+UPDATE jobs SET limit_at = CAST(strftime('%s', 'now') AS BIGINT) * 1000 +
+    CASE WHEN stop <> '' THEN 60000
+         WHEN state = 'running' THEN run_limit_s * 1000
+         WHEN kind = 'build' THEN 86400000 ELSE 604800000 END
+    WHERE state IN ('queued', 'running') OR stop <> '' AND state = 'leased';
 CREATE INDEX jobs_limited ON jobs(limit_at) WHERE limit_at IS NOT NULL;
 CREATE INDEX jobs_held_of_install ON jobs(install) WHERE state IN ('leased', 'running') AND install IS NOT NULL;
 

@@ -50,8 +50,18 @@ TEST_CASE("one that looks again has answered its wake-up", "[dispatcher]") {
     Waiter a(dispatcher), b(dispatcher);
     dispatcher.wake({}, 1);
     a.place->enter();
+    a.place->answered();
     a.place.reset();
     CHECK(b.woken() == 0);
+}
+
+TEST_CASE("one that stood in the line again and could not look hands its wake-up on", "[dispatcher]") {
+    Dispatcher dispatcher;
+    Waiter a(dispatcher), b(dispatcher);
+    dispatcher.wake({}, 1);
+    a.place->enter();
+    a.place.reset(); // the store was busy, or a newer poll came
+    CHECK(b.woken() == 1);
 }
 
 TEST_CASE("one that can take nothing stands in no line, and hands on the wake-up it got", "[dispatcher]") {
