@@ -14,15 +14,17 @@ struct Schedule {
     seconds every{0};
 };
 
-/// Predicates and order as in the partial indexes of the live jobs.
+/// Predicates and order as in the partial indexes of the live jobs, and no EXISTS, which would ignore the order.
 Result<bool> has_live(store::Connection& c, const InstallId& install, JobKind kind) {
-    CONSIGN_TRY(live, c.query_one("SELECT 1 WHERE EXISTS (SELECT 1 FROM jobs WHERE state = 'queued' AND "
-                                  "install = $1 AND install IS NOT NULL AND kind = $2 ORDER BY priority DESC, "
-                                  "id LIMIT 1) OR EXISTS (SELECT 1 "
-                                  "FROM jobs WHERE state IN ('leased', 'running') AND install = $1 AND "
-                                  "install IS NOT NULL AND kind = $2)",
-                                  {install, json::name_of(kind)}, [](const store::Row&) { return true; }));
-    return live.has_value();
+    const auto some = [](const store::Row&) { return true; };
+    CONSIGN_TRY(queued, c.query_one("SELECT 1 FROM jobs WHERE state = 'queued' AND install = $1 AND install IS "
+                                    "NOT NULL AND kind = $2 ORDER BY priority DESC, id LIMIT 1",
+                                    {install, json::name_of(kind)}, some));
+    if (queued) return true;
+    CONSIGN_TRY(held, c.query_one("SELECT 1 FROM jobs WHERE state IN ('leased', 'running') AND install = $1 AND "
+                                  "install IS NOT NULL AND kind = $2 LIMIT 1",
+                                  {install, json::name_of(kind)}, some));
+    return held.has_value();
 }
 
 Result<bool> has_components(store::Connection& c, const InstallId& install) {

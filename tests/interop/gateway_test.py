@@ -123,7 +123,7 @@ class InstallRegistry(Case):
         agent.wait()
         again = w.start("acme", "install-agent", "--data", w.dir / "acme", "--registry", f"http://{registry.host}/acme", env=env)
         again.wait_for("install agent ready")
-        publish(w, w.dir / "shop", "shop", "2", {"a": component(files={"new": "new"})})
+        publish(w, w.dir / "shop", "shop", "2", {"a": component(files={"new": "new"}, max_attempts=1)})
         deploy = w.await_deploy(w.deploy("acme")["id"])
         self.assertEqual(deploy["state"], "failed")
         self.assertIn(registry.host, json.dumps([w.job(job["id"]) for job in deploy["jobs"]]))

@@ -138,7 +138,8 @@ TEST_CASE("a scheduled job does not begin while something changes the install", 
     }));
     jobs::Claimant all = claimant(f.agent, f.session, Pool{f.install});
     all.kinds = {JobKind::apply, JobKind::drift};
-    const auto first = *f.change([&](Change& c) { return jobs::claim(c, all, 1, Fixture::kLease); });
+    // Not even in the same poll, when neither has begun.
+    const auto first = *f.change([&](Change& c) { return jobs::claim(c, all, 5, Fixture::kLease); });
     REQUIRE(first.size() == 1);
     CHECK(first.front().kind == JobKind::apply); // the more important one goes first
     CHECK(f.change([&](Change& c) { return jobs::claim(c, all, 5, Fixture::kLease); })->empty());
