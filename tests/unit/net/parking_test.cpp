@@ -44,8 +44,58 @@ Handler parker(std::shared_ptr<Board> board) {
     return [board](Request& request) { return park(board, &request); };
 }
 
+/// Parks without its request, as the polls of agents do.
+class Slip final : public Later {
+  public:
+    explicit Slip(std::shared_ptr<Board> board) : board_(std::move(board)), seen_(board_->mailbox.version()) {}
+    Until until() override { return {board_->mailbox, seen_, SteadyTime::max()}; }
+    std::chrono::milliseconds limit() const override { return std::chrono::seconds(30); }
+    Async<Response> resume(std::shared_ptr<Later>, Wake why) override {
+        ++board_->woken;
+        co_return Response::text(200, name(why) + ".");
+    }
+
+  private:
+    const std::shared_ptr<Board> board_;
+    const std::uint64_t seen_;
+};
+
+Async<Response> slip(std::shared_ptr<Board> board) {
+    co_return Response{.later = std::make_shared<Slip>(std::move(board))};
+}
+
 constexpr std::string_view kPoll = "GET /poll HTTP/1.1\r\nHost: x\r\n\r\n";
 } // namespace
+
+TEST_CASE("an answer that is still to come wakes on notify, and its connection goes on") {
+    auto board = std::make_shared<Board>();
+    Running running([board](Request&) { return slip(board); });
+    Raw raw(running.server->port());
+    for (int i = 1; i <= 3; ++i) {
+        raw.say(kPoll);
+        REQUIRE(eventually([&] { return board->mailbox.waiters() == 1; }));
+        board->mailbox.notify();
+        CHECK(raw.hear("notified.").ends_with("notified."));
+        CHECK(board->woken == i);
+    }
+}
+
+TEST_CASE("an answer that is still to come is dropped with its peer, and given when the server drains") {
+    auto board = std::make_shared<Board>();
+    Running running([board](Request&) { return slip(board); });
+    {
+        Raw gone(running.server->port());
+        gone.say(kPoll);
+        REQUIRE(eventually([&] { return board->mailbox.waiters() == 1; }));
+    }
+    REQUIRE(eventually([&] { return board->mailbox.waiters() == 0; }));
+    CHECK(board->woken == 0);
+    Raw stays(running.server->port());
+    stays.say(kPoll);
+    REQUIRE(eventually([&] { return board->mailbox.waiters() == 1; }));
+    running.server->drain(std::chrono::seconds(5));
+    CHECK(stays.hear("draining.").ends_with("draining."));
+}
 
 TEST_CASE("a parked request wakes on notify from another thread") {
     auto board = std::make_shared<Board>();
@@ -184,7 +234,7 @@ TEST_CASE("a version that moved already does not wait") {
 TEST_CASE("a parked poll costs less than 3 KiB") {
     constexpr std::size_t kPolls = 200;
     auto board = std::make_shared<Board>();
-    Running running(parker(board));
+    Running running([board](Request&) { return slip(board); });
     std::vector<Raw> raws;
     raws.emplace_back(running.server->port()).say(kPoll);
     REQUIRE(eventually([&] { return board->mailbox.waiters() == 1; }));
