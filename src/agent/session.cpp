@@ -109,6 +109,8 @@ net::Async<Result<void>> Session::loop() {
         rotation_pending_ |= answer.next.rotate_key;
         apply(poll->request, answer);
         if (rotation_pending_) co_await rotate();
+        // While the IMS asks for a key that cannot be made or sent, it answers at once: not a race with it.
+        if (rotation_pending_) co_await pause(backoff.next());
         if (!options_.once || !idle) continue;
         if (runs_.empty()) co_return Result<void>();
         const auto settled = wake_.version();
