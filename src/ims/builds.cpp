@@ -73,9 +73,7 @@ Result<std::vector<BuildView>> list(store::Connection& c, std::string_view app) 
 
 Result<std::vector<BuildView>> create(Change& change, const protocol::CreateBuildsRequest& request,
                                       std::string_view registry_url, std::string_view actor) {
-    if (request.priority < -100 || request.priority > 100)
-        return fail(Code::invalid_argument, std::format("priority is {}", request.priority),
-                    "give -100 to 100");
+    CONSIGN_CHECK(jobs::check_priority(request.priority));
     CONSIGN_TRY(app, apps::get(change.tx, request.app));
     std::vector<std::string> wanted = request.components;
     std::vector<std::string> known;

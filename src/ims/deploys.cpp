@@ -257,9 +257,7 @@ Result<DeployView> to_view(store::Connection& c, const Deploy& deploy) {
 Result<DeployId> create(Change& change, const protocol::CreateDeployRequest& request,
                         std::string_view actor) {
     CONSIGN_TRY(install, installs::get(change.tx, request.install));
-    if (request.priority < -100 || request.priority > 100)
-        return fail(Code::invalid_argument, std::format("priority is {}", request.priority),
-                    "give -100 to 100");
+    CONSIGN_CHECK(jobs::check_priority(request.priority));
     const bool down = request.kind == DeployKind::teardown;
     if (down && !request.release.empty()) return fail(Code::invalid_argument, "a teardown takes no release");
     std::optional<protocol::ReleaseView> release;

@@ -7,8 +7,8 @@
 #include "leases.hpp"
 #include "limits.hpp"
 #include "migrations.hpp"
-#include "schedules.hpp"
 #include "routes.hpp"
+#include "schedules.hpp"
 #include "wait_watch.hpp"
 #include <format>
 

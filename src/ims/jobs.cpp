@@ -111,6 +111,11 @@ Result<void> transition(Change& change, Job& job, JobEvent event, std::string_vi
     return {};
 }
 
+Result<void> check_priority(int priority) {
+    if (priority >= -100 && priority <= 100) return {};
+    return fail(Code::invalid_argument, std::format("priority is {}", priority), "give -100 to 100");
+}
+
 Result<void> enqueue(Change& change, Job job) {
     job.state = *model::next(JobState::blocked, JobEvent::release);
     job.limit_at = limit_of(job, change.now);

@@ -47,6 +47,8 @@ Result<std::vector<Job>> find(store::Connection& c, std::string_view where,
 /// What an agent holds now.
 Result<std::vector<Job>> held_by(store::Connection& c, const AgentId& agent);
 
+/// Of a job that a user asks for: -100 to 100, or invalid_argument.
+Result<void> check_priority(int priority);
 /// Stores a new job, blocked, with what it waits for. release_ready() then queues it if nothing holds it.
 Result<void> insert(Change& change, Job job, const std::vector<JobId>& depends_on);
 /// Stores a new job that waits for nothing: it is queued at once.
